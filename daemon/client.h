@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#ifndef DAEMON_CLIENT_H
+#define DAEMON_CLIENT_H
+
+/* A client: one connection of one process, its lease table and its slabs.
+ *
+ *   CONNECTED --client_disconnect (end-of-file, protocol violation)--> DISCONNECTED
+ *       |                                                                  |
+ *       +--client_free (process dead, or Goodbye) --> gone <--client_free--+
+ *
+ * A disconnected client gets no more grants; its idle slots are revoked, its busy ones stay, charged: the process
+ * may be using them, and nobody punches a busy slot of a living process. */
+
+#include "daemon/pool.h"
+#include "shared/error.h"
+#include "shared/shape.h"
+#include "shared/wire.h"
+
+#include <sys/types.h>
+
+struct Slab;
+
+enum ClientState { CLIENT_CONNECTED, CLIENT_DISCONNECTED };
+
+/* Who it is: from SO_PEERCRED at accept. */
+struct ClientIdentity {
+    pid_t pid;
+    uid_t uid;
+    char command[WIRE_NAME_BYTES]; /* of the process, or what it calls itself */
+};
+
+struct Client {
+    struct Pool *pool;
+    struct User *user;
+    struct Client *next;
+    enum ClientState state;
+    uint64_t id;
+    struct ClientIdentity identity;
+    int table_fd;
+    struct LeaseTable *table; /* shared with the process: every byte may be hostile */
+    uint32_t *entry_owners;   /* LEASE_ENTRIES_MAX bits: entries in use by a slab */
+    struct Slab *slabs;       /* list, in the order of their ids */
+    uint32_t n_slabs, next_slab_id;
+    uint64_t granted[KIND_N];
+    uint64_t resident_bytes;
+};
+
+/* Charge a connection to the pool and its user. Errors: ERROR_LIMIT (connections_max, connections_per_user_max), -ENOMEM. */
+int client_new(struct Client **clientp, struct Pool *pool, const struct ClientIdentity *identity, struct Error *error);
+
+/* Give everything back: slots are uncharged at once, memfds go to the pool's reclaims. NULL is fine; returns NULL. */
+struct Client *client_free(struct Client *client);
+
+/* Make the lease table (at Hello). The fd stays the client's. Errors: negative errno, ERROR_HOST (RLIMIT_FSIZE). */
+int client_open_table(struct Client *client, struct Error *error);
+
+/* Make a slab, and grant up to `want` of its slots if there are any. Errors: ERROR_INVALID (shape), ERROR_LIMIT
+ * (slabs_per_client_max, slabs_max, entries, resident_bytes_max), ERROR_HOST, negative errno. */
+int client_open_slab(struct Client *client, const struct Shape *shape, uint32_t want, struct Slab **slabp,
+                     uint32_t *grantedp, struct Error *error);
+
+/* The slab's slots are uncharged and its memfd goes to the reclaims. 0, or ERROR_PROTOCOL when there is no such slab. */
+int client_close_slab(struct Client *client, uint32_t slab_id, struct Error *error);
+
+/* Look at the slab's target, and grant. 0 and *grantedp > 0, or ERROR_LIMIT naming what is exhausted, or ERROR_PROTOCOL. */
+int client_want(struct Client *client, uint32_t slab_id, uint32_t *grantedp, struct Error *error);
+
+/* A recalled slot came back: uncharge what the table says is vacant. */
+void client_kick(struct Client *client);
+
+/* The socket has ended and the process lives. Idempotent. */
+void client_disconnect(struct Client *client);
+
+/* For a disconnected client: revoke what has become idle since. Cheap; call it now and then. */
+void client_sweep(struct Client *client);
+
+/* Slots of a kind that the table says are busy (or recalled), among those that we granted. */
+uint64_t client_count_busy(const struct Client *client, enum Kind kind);
+
+struct Slab *client_find_slab(const struct Client *client, uint32_t slab_id);
+
+/* Read st_blocks of its slabs again. */
+void client_measure(struct Client *client);
+
+#endif

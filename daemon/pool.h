@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#ifndef DAEMON_POOL_H
+#define DAEMON_POOL_H
+
+/* The pool: the totals that all clients share, and everyone who draws on them.
+ *
+ * The core (pool, user, client, slab, grant, reclaim) knows no socket, no loop and no clock: it is given arguments and
+ * returns outcomes. Whoever drives it has one thread for it. Ownership: Pool > User (by reference) and Client > Slab. */
+
+#include "shared/lease.h"
+#include "shared/limits.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct Client;
+struct User;
+struct Reclaim;
+
+/* Bounds of the daemon itself, beside the limits that clients are told. */
+struct PoolBounds {
+    uint64_t connections_max;          /* clients at one time, those included whose socket is gone and process alive */
+    uint64_t connections_per_user_max; /* the same for one uid, so that no uid shuts out the others */
+    uint64_t slabs_per_client_max;     /* at most LEASE_SLABS_MAX */
+    uint64_t slabs_max;                /* over all clients: each holds one fd */
+    uint64_t resident_bytes_max;       /* st_blocks of all slabs; new slabs and wants are refused above it; 0: no bound */
+};
+
+struct PoolCounters {
+    uint64_t grants;               /* slots granted, since start */
+    uint64_t granted_most[KIND_N]; /* the most that were granted at one time */
+};
+
+struct Pool {
+    struct Limits limits;
+    struct PoolBounds bounds;
+    struct PoolCounters counters;
+    uint64_t granted[KIND_N]; /* idle + busy, by our own record */
+    uint64_t slabs[KIND_N];
+    uint64_t resident_bytes;
+    uint64_t n_clients, n_disconnected, n_users;
+    uint64_t next_client_id;
+    struct User *users;        /* list */
+    struct Client *clients;    /* list, in the order of their ids */
+    struct Reclaim *reclaims;  /* list: memfds to be punched and closed, see reclaim.h */
+};
+
+void pool_init(struct Pool *pool, const struct Limits *limits, const struct PoolBounds *bounds);
+/* Every client must be free by then. */
+void pool_deinit(struct Pool *pool);
+
+/* The bound on granted slots of a kind, and its name. */
+uint64_t pool_total(const struct Pool *pool, enum Kind kind);
+const char *pool_total_name(enum Kind kind);
+
+/* How many more slots of a kind may be granted now. */
+uint64_t pool_room(const struct Pool *pool, enum Kind kind);
+
+/* NULL when there is none. */
+struct Client *pool_find_client(const struct Pool *pool, uint64_t id);
+
+/* Read st_blocks of every slab again. One fstat for each. */
+void pool_measure(struct Pool *pool);
+
+/* The invariants: what clients and users have adds up to what the pool has, and stays within the totals. */
+bool pool_is_valid(const struct Pool *pool);
+
+#endif

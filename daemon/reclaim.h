@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#ifndef DAEMON_RECLAIM_H
+#define DAEMON_RECLAIM_H
+
+/* memfds whose client is gone: punched whole, so that their memory returns even if a stray child still maps them, then closed.
+ * Punching takes time with the pages there are: the driver steals the list and runs it off the loop. */
+
+#include "daemon/pool.h"
+
+struct Reclaim {
+    struct Reclaim *next;
+    int fd;
+    uint64_t bytes;
+};
+
+/* Put a memfd on the pool's list; the fd is consumed. Out of memory it is punched here and now. */
+void reclaim_add(struct Pool *pool, int fd, uint64_t bytes);
+
+/* Take the whole list from the pool; NULL when it is empty. */
+struct Reclaim *reclaim_steal(struct Pool *pool);
+
+/* Punch, close and free the whole list. Touches nothing else: may run in any thread. Returns NULL. */
+struct Reclaim *reclaim_run(struct Reclaim *reclaim);
+
+#endif

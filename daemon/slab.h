@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#ifndef DAEMON_SLAB_H
+#define DAEMON_SLAB_H
+
+/* A slab: one memfd of one client, and our own record of what is granted of it. */
+
+#include "daemon/client.h"
+
+/* The record of a slot. Written before each of our edges: after a crash in between it says more than the table does, never
+ * less. */
+struct SlotRecord {
+    uint64_t generation : 61; /* the one that its word has while VACANT, IDLE or BUSY */
+    uint64_t granted : 1;
+    uint64_t retired : 1; /* it could not be emptied: never granted again */
+    uint64_t spare : 1;
+};
+
+struct Slab {
+    struct Client *client;
+    struct Slab *next;
+    uint32_t id;
+    uint32_t first_entry;
+    uint32_t target; /* index of its target word in the table's header */
+    struct Shape shape;
+    int fd;         /* -1 for instances */
+    uint64_t inode; /* 0 for instances */
+    uint32_t n_granted;
+    uint64_t resident_bytes;
+    struct SlotRecord records[];
+};
+
+/* What an inspector sees of one slot. Strings are copied out of the table, and clean. */
+struct SlotView {
+    const char *state; /* idle, busy, recalled, retired; NULL: neither granted nor retired */
+    uint64_t pages, taken_ns, resident_bytes;
+    char label[LEASE_LABEL_BYTES];
+};
+
+/* The memfd and the record; the client inserts it in its list and charges it. */
+int slab_new(struct Slab **slabp, const struct Shape *shape, struct Error *error);
+/* Its memfd goes to the pool's reclaims, if it has a client, else is closed. NULL is fine; returns NULL. */
+struct Slab *slab_free(struct Slab *slab);
+
+struct LeaseEntry *slab_entry(const struct Slab *slab, uint32_t slot);
+
+/* Make sure that a slot that is about to be granted has no pages. 0, or a negative errno: then it is retired. */
+int slab_empty_slot(struct Slab *slab, uint32_t slot);
+
+void slab_measure(struct Slab *slab);
+void slab_view(const struct Slab *slab, uint32_t slot, struct SlotView *view);
+
+#endif

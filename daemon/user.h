@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#ifndef DAEMON_USER_H
+#define DAEMON_USER_H
+
+/* A uid and what its clients have together. It lives as long as one of them does. */
+
+#include "daemon/pool.h"
+
+#include <sys/types.h>
+
+struct User {
+    struct Pool *pool;
+    struct User *next;
+    uid_t uid;
+    uint64_t n_clients; /* the references */
+    uint64_t granted[KIND_N];
+    uint64_t slabs[KIND_N];
+};
+
+/* The user of that uid, made when it is new, with one more reference. 0 or -ENOMEM. */
+int user_ref(struct User **userp, struct Pool *pool, uid_t uid);
+/* Drop a reference; returns NULL. NULL is fine. */
+struct User *user_unref(struct User *user);
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#ifndef SHARED_LEASE_H
+#define SHARED_LEASE_H
+
+/* The lease table: which slots a connection may use right now.
+ *
+ * A memfd that the daemon shares with one connection (or plain memory, where the allocator is embedded): one page of
+ * header, then one cache line for each slot. The heart of an entry is its word, {generation, recall bit, state}:
+ *
+ *    VACANT --lease_grant--> IDLE --lease_take--> BUSY --lease_release--> IDLE
+ *       ^                     |                    |
+ *       |                     |                    +--lease_recall--> BUSY|RECALL --+
+ *       +--lease_revoke-------+                                                     |
+ *       +--lease_release (recalled; the caller sends one Kick) ---------------------+
+ *
+ * grant, revoke and recall are walked by whoever owns the memory: the daemon, the embedded allocator, or, once the
+ * connection of a table has ended, the client that is left alone with it. take and release are walked by the client.
+ * Every edge is one sequentially consistent compare-and-swap of the whole word, so of two that race exactly one wins,
+ * and no edge makes a system call. The generation grows by one on each edge into VACANT: a client that finds another
+ * one than it remembers knows that the slot's pages are gone.
+ *
+ * The owner treats each word as a claim: the client can write anything here. Authority is in the owner's own record. */
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LEASE_MAGIC UINT32_C(0x736c7077) /* "wpls" */
+#define LEASE_VERSION 1
+
+#define LEASE_ENTRIES_MAX 65536 /* slots of one connection; 4 MiB of sparse table */
+#define LEASE_SLABS_MAX 960     /* slabs of one connection: as many targets as fit behind the header's own lines */
+#define LEASE_LABEL_BYTES 24
+
+enum Kind { KIND_MEMORY = 1, KIND_TABLE = 2, KIND_INSTANCE = 3 };
+#define KIND_N 4 /* for arrays indexed by kind; 0 is nobody's */
+
+enum LeaseState { LEASE_VACANT = 0, LEASE_IDLE = 1, LEASE_BUSY = 2 };
+
+#define LEASE_STATE_MASK UINT64_C(3)
+#define LEASE_RECALL UINT64_C(4)
+#define LEASE_GENERATION_SHIFT 3
+#define LEASE_GENERATION_MAX (UINT64_MAX >> LEASE_GENERATION_SHIFT)
+
+/* Flags of an entry, written by the client. */
+#define LEASE_FLAG_RETIRED UINT32_C(1) /* could be neither reset nor emptied: stays BUSY until the connection ends */
+
+/* Positive outcomes. */
+enum {
+    LEASE_E_LOST = 1,     /* the word was not what this edge starts from: somebody else walked first */
+    LEASE_E_RECALLED = 2, /* lease_release went to VACANT, not to IDLE: send a Kick */
+};
+
+struct LeaseEntry {
+    _Atomic uint64_t word;
+    /* What the client says for those who inspect; nothing depends on it. */
+    _Atomic uint32_t flags;
+    _Atomic uint32_t image;    /* id of the image whose contents the slot has, of this connection; 0: none */
+    _Atomic uint32_t pages;    /* host pages in use */
+    uint32_t padding;
+    _Atomic uint64_t taken_ns; /* CLOCK_MONOTONIC when it was taken */
+    char label[LEASE_LABEL_BYTES];
+    uint64_t reserved;
+};
+
+struct LeaseHeader {
+    uint32_t magic, version;
+    uint32_t entries; /* that follow the header */
+    uint32_t header_bytes;
+    _Alignas(64) _Atomic uint32_t futex; /* bumped and woken when slots were granted */
+    _Alignas(64) _Atomic uint32_t epoch; /* bumped when the connection starts anew or ends */
+    _Alignas(64) uint8_t reserved[64];
+    _Atomic uint32_t targets[LEASE_SLABS_MAX]; /* demand: how many slots of each slab the client wants granted */
+};
+
+struct LeaseTable {
+    struct LeaseHeader header;
+    struct LeaseEntry entries[];
+};
+
+static_assert(sizeof(struct LeaseEntry) == 64, "an entry is a cache line");
+static_assert(sizeof(struct LeaseHeader) == 4096, "the header is a page");
+static_assert(offsetof(struct LeaseHeader, futex) == 64, "a line of its own");
+static_assert(offsetof(struct LeaseHeader, epoch) == 128, "a line of its own");
+static_assert(offsetof(struct LeaseHeader, targets) == 256, "lines of their own");
+static_assert(offsetof(struct LeaseEntry, taken_ns) == 24, "part of the protocol");
+static_assert(offsetof(struct LeaseEntry, label) == 32, "part of the protocol");
+
+static inline uint64_t lease_table_bytes(uint32_t entries) {
+    return sizeof(struct LeaseHeader) + (uint64_t)entries * sizeof(struct LeaseEntry);
+}
+
+void lease_table_init(struct LeaseTable *table, uint32_t entries);
+
+static inline uint64_t lease_word(uint64_t generation, uint64_t state) {
+    return generation << LEASE_GENERATION_SHIFT | state;
+}
+
+static inline uint64_t lease_generation(uint64_t word) {
+    return word >> LEASE_GENERATION_SHIFT;
+}
+
+static inline enum LeaseState lease_state(uint64_t word) {
+    return (enum LeaseState)(word & LEASE_STATE_MASK);
+}
+
+static inline uint64_t lease_load(const struct LeaseEntry *entry) {
+    return atomic_load_explicit(&((struct LeaseEntry *)entry)->word, memory_order_seq_cst);
+}
+
+static inline int lease_walk(struct LeaseEntry *entry, uint64_t from, uint64_t to) {
+    return atomic_compare_exchange_strong(&entry->word, &from, to) ? 0 : LEASE_E_LOST;
+}
+
+/* Owner: VACANT -> IDLE, in the generation that the owner's record says. The slot must be empty by then. */
+static inline int lease_grant(struct LeaseEntry *entry, uint64_t generation) {
+    return lease_walk(entry, lease_word(generation, LEASE_VACANT), lease_word(generation, LEASE_IDLE));
+}
+
+/* Owner: IDLE -> VACANT of the next generation. */
+static inline int lease_revoke(struct LeaseEntry *entry, uint64_t generation) {
+    return lease_walk(entry, lease_word(generation, LEASE_IDLE), lease_word(generation + 1, LEASE_VACANT));
+}
+
+/* Owner: BUSY -> BUSY|RECALL. */
+static inline int lease_recall(struct LeaseEntry *entry, uint64_t generation) {
+    return lease_walk(entry, lease_word(generation, LEASE_BUSY), lease_word(generation, LEASE_BUSY | LEASE_RECALL));
+}
+
+/* Client: IDLE -> BUSY, in whatever generation; *generationp is written on success. */
+static inline int lease_take(struct LeaseEntry *entry, uint64_t *generationp) {
+    uint64_t word = atomic_load_explicit(&entry->word, memory_order_relaxed);
+
+    if ((word & (LEASE_STATE_MASK | LEASE_RECALL)) != LEASE_IDLE)
+        return LEASE_E_LOST;
+    if (lease_walk(entry, word, word ^ (LEASE_IDLE ^ LEASE_BUSY)))
+        return LEASE_E_LOST;
+    *generationp = lease_generation(word);
+    return 0;
+}
+
+/* Client: BUSY -> IDLE; or, when it was recalled, -> VACANT of the next generation, and LEASE_E_RECALLED.
+ * LEASE_E_LOST means that the word was not BUSY in this generation: the table was tampered with. */
+static inline int lease_release(struct LeaseEntry *entry, uint64_t generation) {
+    uint64_t busy = lease_word(generation, LEASE_BUSY);
+
+    if (!lease_walk(entry, busy, lease_word(generation, LEASE_IDLE)))
+        return 0;
+    if (!lease_walk(entry, busy | LEASE_RECALL, lease_word(generation + 1, LEASE_VACANT)))
+        return LEASE_E_RECALLED;
+    return LEASE_E_LOST;
+}
+
+/* A phrase for a word's state, for people: "vacant", "idle", "busy", "recalled". */
+const char *lease_word_name(uint64_t word);
+const char *kind_name(unsigned kind);
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "shared/memfd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Younger than Debian 12's headers. */
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+#ifndef SYS_cachestat
+#define SYS_cachestat 451
+#endif
+
+#define MEMFD_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+struct CachestatRange {
+    uint64_t offset, bytes;
+};
+
+struct Cachestat {
+    uint64_t cached, dirty, writeback, evicted, recently_evicted;
+};
+
+static int memfd_create_noexec(const char *name) {
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+
+    if (fd >= 0 || errno != EINVAL)
+        return fd;
+    /* A kernel before 6.3: without the seal the mode is what can be had. */
+    fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd >= 0 && fchmod(fd, 0600)) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+int memfd_new(const char *name, uint64_t bytes, int *fdp) {
+    struct rlimit limit;
+    int fd, r;
+
+    if (!getrlimit(RLIMIT_FSIZE, &limit) && limit.rlim_cur != RLIM_INFINITY && bytes > limit.rlim_cur)
+        return MEMFD_E_FSIZE;
+    fd = memfd_create_noexec(name);
+    if (fd < 0)
+        return -errno;
+    if (ftruncate(fd, (off_t)bytes) || fcntl(fd, F_ADD_SEALS, MEMFD_SEALS)) {
+        r = -errno;
+        close(fd);
+        return r;
+    }
+    *fdp = fd;
+    return 0;
+}
+
+int memfd_check(int fd, uint64_t bytes) {
+    struct stat st;
+    int seals = fcntl(fd, F_GET_SEALS);
+
+    if (seals < 0)
+        return errno == EINVAL ? MEMFD_E_SEALS : -errno;
+    if ((seals & MEMFD_SEALS) != MEMFD_SEALS)
+        return MEMFD_E_SEALS;
+    if (fstat(fd, &st))
+        return -errno;
+    return (uint64_t)st.st_size == bytes ? 0 : MEMFD_E_SIZE;
+}
+
+int memfd_punch(int fd, uint64_t offset, uint64_t bytes) {
+    if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes))
+        return -errno;
+    return 0;
+}
+
+int memfd_has_pages(int fd, uint64_t offset, uint64_t bytes) {
+    off_t data = lseek(fd, (off_t)offset, SEEK_DATA);
+
+    if (data < 0)
+        return errno == ENXIO ? 0 : -errno;
+    return (uint64_t)data < offset + bytes;
+}
+
+static int memfd_walk(int fd, uint64_t offset, uint64_t end, unsigned extents_max, uint64_t *residentp, bool *wholep) {
+    uint64_t resident = 0;
+    bool whole = true;
+
+    for (unsigned i = 0; offset < end; i++) {
+        off_t data, hole;
+
+        if (i == extents_max) {
+            whole = false;
+            break;
+        }
+        data = lseek(fd, (off_t)offset, SEEK_DATA);
+        if (data < 0 && errno == ENXIO)
+            break;
+        if (data < 0)
+            return -errno;
+        if ((uint64_t)data >= end)
+            break;
+        hole = lseek(fd, data, SEEK_HOLE);
+        if (hole < 0)
+            return -errno;
+        resident += ((uint64_t)hole < end ? (uint64_t)hole : end) - (uint64_t)data;
+        offset = (uint64_t)hole;
+    }
+    *residentp = resident;
+    *wholep = whole;
+    return 0;
+}
+
+int memfd_resident(int fd, uint64_t offset, uint64_t bytes, unsigned extents_max, uint64_t *residentp, bool *wholep) {
+    struct CachestatRange range = {offset, bytes};
+    struct Cachestat stat;
+
+    if (syscall(SYS_cachestat, fd, &range, &stat, 0))
+        return memfd_walk(fd, offset, offset + bytes, extents_max, residentp, wholep);
+    *residentp = stat.cached * (uint64_t)sysconf(_SC_PAGESIZE);
+    *wholep = true;
+    return 0;
+}
