@@ -15,6 +15,9 @@ CFLAGS   ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Werror=implicit
 OURS     := -std=gnu17 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread -DWASMPOOL_VERSION='"$(VERSION)"' \
             -I. -I$(BUILD)/gen -Iclient $(WARNINGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer)
+V        ?=
+Q        := $(if $(V),,@)
+say       = $(if $(V),,@printf '  %-8s %s\n' $(1) $(patsubst $(BUILD)/%,%,$@))
 LINK      = $(CC) $(CFLAGS) $(LDFLAGS) -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 export ASAN_OPTIONS  ?= detect_stack_use_after_return=0
 export TSAN_OPTIONS  ?= halt_on_error=0:exitcode=66
@@ -73,22 +76,26 @@ deps:
 
 $(BUILD)/gen/proto/%.pb-c.c $(BUILD)/gen/proto/%.pb-c.h: proto/%.proto
 	@mkdir -p $(BUILD)/gen
-	protoc-c --c_out=$(BUILD)/gen $<
+	$(call say,PROTOC)
+	$(Q)protoc-c --c_out=$(BUILD)/gen $<
 
 $(proto_object): $(BUILD)/gen/proto/wasmpool.pb-c.c
-	$(CC) $(OURS) $(CFLAGS) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(OURS) $(CFLAGS) -c -o $@ $<
 
 # ------------------------------------------------------------------------------------------------ objects
 
 $(BUILD)/%.o: %.c | $(BUILD)/gen/proto/wasmpool.pb-c.h
 	@mkdir -p $(@D)
-	$(CC) $(OURS) $(CFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(OURS) $(CFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
 $(BUILD)/internal-%.a:
+	$(call say,AR)
 	@rm -f $@
-	ar crs $@ $^
+	$(Q)ar crs $@ $^
 
 # What tests link: everything visible, nothing hidden.
 $(BUILD)/internal-shared.a: $(shared_objects)
@@ -97,24 +104,66 @@ $(BUILD)/internal-daemon.a: $(daemon_objects)
 
 # What users link: one object in which only the names of client/wasmpool.map are visible.
 $(BUILD)/libwasmpool.o: $(client_objects) $(shared_objects) client/wasmpool.map
-	ld -r -o $@.all $(client_objects) $(shared_objects)
-	sed -n 's/^ *\(wasmpool_[a-z0-9_]*\);$$/\1/p' client/wasmpool.map >$@.names
-	objcopy --keep-global-symbols=$@.names $@.all $@
+	$(call say,LD)
+	$(Q)ld -r -o $@.all $(client_objects) $(shared_objects)
+	$(Q)sed -n 's/^ *\(wasmpool_[a-z0-9_]*\);$$/\1/p' client/wasmpool.map >$@.names
+	$(Q)objcopy --keep-global-symbols=$@.names $@.all $@
 
 $(BUILD)/libwasmpool.a: $(BUILD)/libwasmpool.o
+	$(call say,AR)
 	@rm -f $@
-	ar crs $@ $<
+	$(Q)ar crs $@ $<
 
 $(BUILD)/$(SONAME): $(client_objects) $(shared_objects) client/wasmpool.map
-	$(LINK) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=client/wasmpool.map -o $@ \
+	$(call say,LINK)
+	$(Q)$(LINK) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=client/wasmpool.map -o $@ \
 	    $(client_objects) $(shared_objects) $(proto_libs)
-	ln -sf $(SONAME) $(BUILD)/libwasmpool.so
+	$(Q)ln -sf $(SONAME) $(BUILD)/libwasmpool.so
 
 $(BUILD)/wasmpoold: $(BUILD)/daemon/main.o $(daemon_objects) $(shared_objects)
-	$(LINK) -o $@ $^ $(daemon_libs)
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(daemon_libs)
 
 $(BUILD)/wasmpoolctl: $(call objects,$(ctl_sources)) $(BUILD)/internal-client.a $(BUILD)/internal-shared.a
-	$(LINK) -o $@ $^ $(json_libs) $(proto_libs)
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(json_libs) $(proto_libs)
+
+# ------------------------------------------------------------------------------------------------ wasmpool-thumbs
+
+thumbs         := client/examples/thumbs
+thumbs_gen     := $(BUILD)/gen/thumbs
+thumbs_cflags  := -Iclient/wasm2c -isystem /usr/include/stb -DTHUMBS_WASM='"$(thumbs_gen)/thumbs.wasm"'
+thumbs_objects := $(call objects,$(addprefix $(thumbs)/,main.c supervisor.c events.c child.c job.c images.c worker.c sandbox.c \
+                  wasi.c audit.c oracle.c thumb.c report.c report-json.c)) \
+                  $(thumbs_gen)/thumbs.o $(BUILD)/client/wasm2c/wasm-rt-impl.o
+
+$(thumbs_gen)/thumbs.wasm: $(thumbs)/guest.c $(thumbs)/thumb.c $(thumbs)/thumb.h
+	@mkdir -p $(@D)
+	$(call say,WASM)
+	$(Q)clang --target=wasm32-wasi -O2 -mexec-model=reactor -Wall -Wextra -Wno-infinite-recursion -isystem /usr/include/stb \
+	    -Wl,--export-table,--max-memory=1073741824 -o $@ $(thumbs)/guest.c $(thumbs)/thumb.c
+
+$(thumbs_gen)/%.c $(thumbs_gen)/%.h: $(thumbs_gen)/%.wasm
+	$(call say,WASM2C)
+	$(Q)wasm2c -n $* -o $(thumbs_gen)/$*.c $<
+
+# Never with sanitizers: out-of-bounds accesses are how the generated code checks its bounds.
+$(thumbs_gen)/%.o: $(thumbs_gen)/%.c
+	$(call say,CC)
+	$(Q)$(CC) -O2 -fPIC -fno-optimize-sibling-calls -frounding-math -fsignaling-nans -w -Iclient/wasm2c -c -o $@ $<
+
+$(BUILD)/$(thumbs)/%.o: OURS += $(thumbs_cflags)
+# The same arithmetic as the guest's: nothing fused.
+$(BUILD)/$(thumbs)/thumb.o: OURS += -ffp-contract=off
+$(BUILD)/$(thumbs)/sandbox.o: $(thumbs_gen)/thumbs.wasm $(thumbs_gen)/thumbs.h
+
+$(BUILD)/thumbs-images: $(call objects,$(addprefix $(thumbs)/,make-images.c scenes.c job.c))
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^
+
+$(BUILD)/wasmpool-thumbs: $(thumbs_objects) $(BUILD)/libwasmpool.a
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(json_libs) $(proto_libs) -lm
 
 ## clean           remove everything that was built
 clean:

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#ifndef CLIENT_ALLOCATOR_H
+#define CLIENT_ALLOCATOR_H
+
+/* The hooks: one memory, one table, one permit at a time. Everything that is offered is made of these. A label is
+ * LEASE_LABEL_BYTES long and padded. */
+
+#include "client/module.h"
+#include "client/pool.h"
+
+int memory_allocate(struct wasmpool *pool, const struct wasmpool_memory_type *type, uint32_t index, const char *label,
+                    struct wasmpool_memory *memory, struct wasmpool_error *error);
+int table_allocate(struct wasmpool *pool, const struct wasmpool_table_type *type, uint32_t index, const char *label,
+                   struct wasmpool_table *table, struct wasmpool_error *error);
+
+/* Tell those who inspect that a slot was taken, with how many bytes and for what. */
+void slot_announce(struct LeaseEntry *entry, uint64_t bytes, const char *label);
+void slot_announce_bytes(struct LeaseEntry *entry, uint64_t bytes);
+
+#endif

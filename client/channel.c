@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "client/channel.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+struct Channel {
+    int socket;
+    uint32_t timeout_ms;
+    uint64_t next_id;
+    bool ended;
+    char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+};
+
+static int64_t channel_now_ms(void) {
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int channel_unavailable(struct Channel *channel, const char *why, struct wasmpool_error *error) {
+    return error_set(failure(error), ERROR_UNAVAILABLE, "the daemon at %s %s", channel->path, why);
+}
+
+/* Wait until the socket is ready for `events`, or `deadline_ms`. 0 or -ETIMEDOUT. */
+static int channel_wait(struct Channel *channel, short events, int64_t deadline_ms) {
+    struct pollfd poll_fd = {.fd = channel->socket, .events = events};
+
+    for (;;) {
+        int64_t left = deadline_ms - channel_now_ms();
+        int r;
+
+        if (left < 0)
+            return -ETIMEDOUT;
+        r = poll(&poll_fd, 1, (int)left);
+        if (r > 0)
+            return 0;
+        if (r < 0 && errno != EINTR)
+            return -errno;
+    }
+}
+
+static int channel_connect_error(struct Channel *channel, int r, struct wasmpool_error *error) {
+    if (r == ENOENT || r == ECONNREFUSED)
+        return error_set(failure(error), ERROR_UNAVAILABLE, "no daemon listens at %s: %s", channel->path, strerror(r));
+    if (r == EACCES || r == EPERM)
+        return error_set(failure(error), ERROR_REFUSED, "no permission to connect to %s", channel->path);
+    if (r == EAGAIN)
+        return channel_unavailable(channel, "does not accept connections in time", error);
+    return failure_errno(error, -r, channel->path);
+}
+
+/* connect(2) on a Unix socket is immediate, but for a full backlog: EAGAIN, and nothing to poll for. */
+static int channel_connect_socket(struct Channel *channel, const struct sockaddr_un *address) {
+    int64_t deadline_ms = channel_now_ms() + channel->timeout_ms;
+
+    while (connect(channel->socket, (const struct sockaddr *)address, sizeof(*address))) {
+        if (errno != EAGAIN && errno != EINTR)
+            return errno;
+        if (channel_now_ms() > deadline_ms)
+            return EAGAIN;
+        poll(NULL, 0, 1);
+    }
+    return 0;
+}
+
+int channel_connect(struct Channel **channelp, const char *path, uint32_t timeout_ms, struct wasmpool_error *error) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct Channel *channel;
+    int r;
+
+    if (strlen(path) >= sizeof(address.sun_path))
+        return error_set(failure(error), ERROR_INVALID, "the socket's path is longer than %zu bytes: %s",
+                         sizeof(address.sun_path) - 1, path);
+    channel = calloc(1, sizeof(*channel));
+    if (!channel)
+        return failure_errno(error, -ENOMEM, "a connection");
+    channel->timeout_ms = timeout_ms;
+    strcpy(channel->path, path);
+    strcpy(address.sun_path, path);
+    channel->socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    r = channel->socket < 0 ? errno : channel_connect_socket(channel, &address);
+    if (r) {
+        r = channel_connect_error(channel, r, error);
+        channel_close(channel);
+        return r;
+    }
+    *channelp = channel;
+    return 0;
+}
+
+struct Channel *channel_close(struct Channel *channel) {
+    if (!channel)
+        return NULL;
+    if (channel->socket >= 0)
+        close(channel->socket);
+    free(channel);
+    return NULL;
+}
+
+bool channel_has_ended(const struct Channel *channel) {
+    return channel->ended;
+}
+
+int channel_reject(struct Channel *channel, const char *what, struct wasmpool_error *error) {
+    channel->ended = true;
+    return error_set(failure(error), ERROR_PROTOCOL, "the daemon at %s %s", channel->path, what);
+}
+
+static int channel_send(struct Channel *channel, const WireMessage *message, int64_t deadline_ms,
+                        struct wasmpool_error *error) {
+    int r = 0;
+
+    if (channel->ended)
+        return channel_unavailable(channel, "has gone", error);
+    while ((r = wire_send(channel->socket, message, NULL, 0)) == WIRE_E_AGAIN)
+        if (channel_wait(channel, POLLOUT, deadline_ms))
+            return channel_unavailable(channel, "does not read in time", error);
+    if (r == WIRE_E_END) {
+        channel->ended = true;
+        return channel_unavailable(channel, "has gone", error);
+    }
+    return r ? channel_reject(channel, wire_outcome_phrase(r), error) : 0;
+}
+
+int channel_tell(struct Channel *channel, WireMessage *message) {
+    message->id = 0;
+    return channel_send(channel, message, channel_now_ms() + channel->timeout_ms, NULL);
+}
+
+/* An answer to a request that we no longer wait for. What it brought is given back at once. */
+static void channel_discard(struct Channel *channel, struct WirePacket *packet) {
+    Wasmpool__Ack ack = WASMPOOL__ACK__INIT;
+    Wasmpool__CloseSlab close_slab = WASMPOOL__CLOSE_SLAB__INIT;
+    WireMessage acked = WIRE_MESSAGE(0, ACK, ack, &ack);
+    WireMessage closed = WIRE_MESSAGE(0, CLOSE_SLAB, close_slab, &close_slab);
+
+    if (packet->n_fds)
+        channel_tell(channel, &acked);
+    if (packet->message->body_case == WASMPOOL__PACKET__BODY_SLAB_OPENED) {
+        close_slab.slab = packet->message->slab_opened->slab;
+        channel_tell(channel, &closed);
+    }
+    wire_packet_deinit(packet);
+}
+
+static int channel_receive(struct Channel *channel, uint64_t id, size_t fds_max, int64_t deadline_ms,
+                           struct WirePacket *answerp, struct wasmpool_error *error) {
+    for (;;) {
+        int r = wire_recv(channel->socket, fds_max ? fds_max : 1, answerp);
+
+        if (r == WIRE_E_AGAIN) {
+            if (channel_wait(channel, POLLIN, deadline_ms))
+                return channel_unavailable(channel, "does not answer in time", error);
+            continue;
+        }
+        if (r == WIRE_E_END) {
+            channel->ended = true;
+            return channel_unavailable(channel, "has gone", error);
+        }
+        if (r)
+            return channel_reject(channel, wire_outcome_phrase(r), error);
+        /* An Error of id 0 is about the connection: it was refused before anything was asked. */
+        if (answerp->message->id == id ||
+            (answerp->message->id == 0 && answerp->message->body_case == WASMPOOL__PACKET__BODY_ERROR))
+            break;
+        channel_discard(channel, answerp);
+    }
+    if (answerp->n_fds > fds_max) {
+        wire_packet_deinit(answerp);
+        return channel_reject(channel, wire_outcome_phrase(WIRE_E_FDS), error);
+    }
+    return 0;
+}
+
+int channel_call(struct Channel *channel, WireMessage *request, size_t fds_max, struct WirePacket *answerp,
+                 struct wasmpool_error *error) {
+    int64_t deadline_ms = channel_now_ms() + channel->timeout_ms;
+    struct WirePacket answer;
+    int r;
+
+    request->id = ++channel->next_id;
+    r = channel_send(channel, request, deadline_ms, error);
+    /* A daemon that refuses a connection says why before it closes: what it said may still be there to read. */
+    if (r && !(r == ERROR_UNAVAILABLE && channel->ended && request->id == 1))
+        return r;
+    r = channel_receive(channel, request->id, fds_max, deadline_ms, &answer, error);
+    if (r)
+        return r;
+    if (answer.message->body_case == WASMPOOL__PACKET__BODY_ERROR) {
+        if (answer.message->id == 0)
+            channel->ended = true;
+        r = wire_error_get(failure(error), answer.message->error);
+        wire_packet_deinit(&answer);
+        return r;
+    }
+    *answerp = answer;
+    return 0;
+}
+
+int channel_hello(struct Channel *channel, const char *name, size_t fds_max, struct WirePacket *welcomep,
+                  struct wasmpool_error *error) {
+    Wasmpool__Hello hello = WASMPOOL__HELLO__INIT;
+    WireMessage request = WIRE_MESSAGE(0, HELLO, hello, &hello);
+    struct WirePacket answer;
+    char version[96];
+    int r;
+
+    hello.major = WIRE_MAJOR;
+    hello.minor = WIRE_MINOR;
+    hello.features = WIRE_FEATURES;
+    hello.name = (char *)(name ? name : "");
+    r = channel_call(channel, &request, fds_max, &answer, error);
+    if (r)
+        return r;
+    if (answer.message->body_case != WASMPOOL__PACKET__BODY_WELCOME || !answer.message->welcome->limits) {
+        wire_packet_deinit(&answer);
+        return channel_reject(channel, "does not say welcome", error);
+    }
+    if (answer.message->welcome->major != WIRE_MAJOR) {
+        snprintf(version, sizeof(version), "speaks version %u of the protocol, this client %u",
+                 answer.message->welcome->major, WIRE_MAJOR);
+        wire_packet_deinit(&answer);
+        channel_reject(channel, version, error);
+        if (error)
+            error->code = ERROR_VERSION;
+        return ERROR_VERSION;
+    }
+    *welcomep = answer;
+    return 0;
+}

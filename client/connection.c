@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "client/channel.h"
+#include "client/pool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+int connection_new(struct Connection **connectionp, int fd, uint32_t entries, struct wasmpool_error *error) {
+    uint64_t bytes = lease_table_bytes(entries);
+    struct Connection *connection = calloc(1, sizeof(*connection));
+    void *table;
+
+    if (!connection)
+        return failure_errno(error, -ENOMEM, "a connection");
+    table = mmap(NULL, bytes, PROT_READ | PROT_WRITE, fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED,
+                 fd, 0);
+    if (table == MAP_FAILED) {
+        free(connection);
+        return error_limit(failure(error), ERROR_HOST, "address space", UINT64_C(1) << 47, 0, bytes,
+                           "cannot map the lease table");
+    }
+    madvise(table, bytes, MADV_DONTFORK);
+    madvise(table, bytes, MADV_DONTDUMP);
+    *connection = (struct Connection){.table = table, .table_bytes = bytes, .entries = entries};
+    *connectionp = connection;
+    return 0;
+}
+
+struct Connection *connection_free(struct Connection *connection) {
+    if (!connection)
+        return NULL;
+    channel_close(connection->channel);
+    munmap(connection->table, connection->table_bytes);
+    free(connection);
+    return NULL;
+}
+
+static void connection_drain_shelf(struct wasmpool *pool, struct Shelf *shelf, struct Connection *connection) {
+    struct Slab *next;
+
+    for (struct Slab *slab = shelf->slabs; slab; slab = next) {
+        next = slab->next;
+        if (slab->connection != connection)
+            continue;
+        slab_drain(slab);
+        if (!slab_use(slab).busy)
+            pool_retire_slab(pool, slab);
+    }
+}
+
+void connection_drain(struct wasmpool *pool, struct Connection *connection) {
+    connection->draining = true;
+    connection_drain_shelf(pool, &pool->instances, connection);
+    connection_drain_shelf(pool, &pool->memories, connection);
+    connection_drain_shelf(pool, &pool->tables[0], connection);
+    connection_drain_shelf(pool, &pool->tables[1], connection);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "client/pool.h"
+
+#include "shared/memfd.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+/* embedded: no daemon. The same slabs and the same lease table, made and granted here, within the limits of this process. */
+
+static int embedded_reach(struct wasmpool *pool, struct wasmpool_error *error) {
+    (void)pool;
+    (void)error;
+    return 0;
+}
+
+static int embedded_want(struct wasmpool *pool, struct Slab *slab, uint32_t ask, struct wasmpool_error *error) {
+    enum Kind kind = slab->shape.kind;
+    uint64_t total = pool_total(pool, kind);
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < slab->shape.count && n < ask && pool->granted[kind] < total; i++) {
+        struct LeaseEntry *entry = slab_entry(slab, i);
+        uint64_t word = lease_load(entry);
+
+        if (lease_state(word) != LEASE_VACANT || lease_grant(entry, lease_generation(word)))
+            continue;
+        pool->granted[kind]++;
+        n++;
+    }
+    if (n)
+        return 0;
+    return error_limit(failure(error), ERROR_LIMIT, pool_total_name(kind), total, pool->granted[kind], 1, "exhausted");
+}
+
+static int embedded_make_memfd(const struct Shape *shape, int *fdp, struct wasmpool_error *error) {
+    char name[32];
+    int r;
+
+    if (shape->kind == KIND_INSTANCE) {
+        *fdp = -1;
+        return 0;
+    }
+    snprintf(name, sizeof(name), "wasmpool-%s", kind_name(shape->kind));
+    r = memfd_new(name, shape->file_bytes, fdp);
+    if (r == MEMFD_E_FSIZE)
+        return error_limit(failure(error), ERROR_HOST, "RLIMIT_FSIZE", 0, 0, shape->file_bytes,
+                           "a slab exceeds the size a file may have");
+    return r ? failure_errno(error, r, "cannot make a slab") : 0;
+}
+
+static int embedded_open_slab(struct wasmpool *pool, struct Shelf *shelf, uint32_t count, uint32_t ask,
+                              struct wasmpool_error *error) {
+    struct Connection *connection = pool->connection;
+    struct Shape shape = shelf->shape;
+    struct Slab *slab;
+    int r;
+
+    shape.count = count;
+    r = shape_finish(&shape, failure(error));
+    if (r)
+        return r;
+    if (connection->next_entry + count > connection->entries)
+        return error_limit(failure(error), ERROR_LIMIT, "entries", connection->entries, connection->next_entry, count,
+                           "the lease table is full");
+    r = pool_new_slab(pool, shelf, &shape, &slab, error);
+    if (r)
+        return r;
+    r = embedded_make_memfd(&shape, &slab->fd, error);
+    if (!r)
+        r = mapping_init(&slab->mapping, &shape, slab->fd, error);
+    if (r) {
+        pool_retire_slab(pool, slab);
+        return r;
+    }
+    slab->connection = connection;
+    slab->first_entry = connection->next_entry;
+    connection->next_entry += count;
+    pool_add_slab(pool, slab);
+    embedded_want(pool, slab, ask, NULL);
+    return 0;
+}
+
+static void embedded_returned(struct wasmpool *pool, struct Slab *slab) {
+    (void)pool;
+    (void)slab; /* nobody recalls here */
+}
+
+static void embedded_close(struct wasmpool *pool) {
+    (void)pool;
+}
+
+static const struct Source EMBEDDED = {
+    .reach = embedded_reach,
+    .open_slab = embedded_open_slab,
+    .want = embedded_want,
+    .returned = embedded_returned,
+    .close = embedded_close,
+};
+
+int embedded_open(struct wasmpool *pool, struct wasmpool_error *error) {
+    int r = connection_new(&pool->connection, -1, LEASE_ENTRIES_MAX, error);
+
+    if (r)
+        return r;
+    lease_table_init(pool->connection->table, LEASE_ENTRIES_MAX);
+    pool->n_connections = 1;
+    pool->source = &EMBEDDED;
+    return 0;
+}

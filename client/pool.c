@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "client/pool.h"
+
+#include "client/channel.h"
+#include "shared/paths.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define POOL_TIMEOUT_MS 5000
+#define POOL_ELEMENT_SIZE 8
+
+static_assert(SHAPE_SLOTS_MAX == 1 << SLOT_BITS, "a slot's index fits its number");
+static_assert(POOL_SLABS_MAX <= UINT32_MAX >> SLOT_BITS, "and so does its slab's");
+
+uint64_t pool_total(const struct wasmpool *pool, enum Kind kind) {
+    return kind == KIND_MEMORY  ? pool->limits.total_memories
+           : kind == KIND_TABLE ? pool->limits.total_tables
+                                : pool->limits.total_core_instances;
+}
+
+const char *pool_total_name(enum Kind kind) {
+    return kind == KIND_MEMORY ? "total_memories" : kind == KIND_TABLE ? "total_tables" : "total_core_instances";
+}
+
+/* ------------------------------------------------------------------------------------------------ slabs */
+
+static struct Slab *pool_steal_spare(struct wasmpool *pool, uint32_t capacity) {
+    for (struct Slab **link = &pool->spares; *link; link = &(*link)->next)
+        if ((*link)->capacity == capacity) {
+            struct Slab *slab = *link;
+
+            *link = slab->next;
+            return slab;
+        }
+    return NULL;
+}
+
+static int pool_make_slab(struct wasmpool *pool, uint32_t capacity, struct Slab **slabp, struct wasmpool_error *error) {
+    struct Slab *slab;
+
+    if (pool->n_slabs == POOL_SLABS_MAX)
+        return error_limit(failure(error), ERROR_HOST, "slabs", POOL_SLABS_MAX, pool->n_slabs, 1,
+                           "this process has too many slabs");
+    slab = aligned_alloc(64, sizeof(*slab) + capacity * sizeof(struct Slot));
+    if (!slab)
+        return failure_errno(error, -ENOMEM, "a slab's record");
+    memset(slab, 0, sizeof(*slab) + capacity * sizeof(struct Slot));
+    slab->capacity = capacity;
+    slab->number = pool->n_slabs++;
+    *slabp = slab;
+    return 0;
+}
+
+int pool_new_slab(struct wasmpool *pool, struct Shelf *shelf, const struct Shape *shape, struct Slab **slabp,
+                  struct wasmpool_error *error) {
+    struct Slab *slab = pool_steal_spare(pool, shape->count);
+    int r;
+
+    if (!slab) {
+        r = pool_make_slab(pool, shape->count, &slab, error);
+        if (r)
+            return r;
+    }
+    slab->shelf = shelf;
+    slab->connection = NULL;
+    slab->shape = *shape;
+    slab->fd = -1;
+    for (uint32_t i = 0; i < shape->count; i++) {
+        struct Slot *slot = &slab->slots[i];
+
+        atomic_store(&slot->known, false);
+        slot->generation = UINT64_MAX;
+        slot->accessible = 0;
+        slot->warm = false;
+        slot->provenance = PROVENANCE_EMPTY;
+    }
+    *slabp = slab;
+    return 0;
+}
+
+void pool_add_slab(struct wasmpool *pool, struct Slab *slab) {
+    struct Connection *connection = slab->connection;
+
+    atomic_store(&slab->entries, connection->table->entries + slab->first_entry);
+    connection->n_slabs++;
+    pool->n_mapped++;
+    slab->next = slab->shelf->slabs;
+    slab->shelf->slabs = slab;
+    atomic_store_explicit(&pool->slabs[slab->number], slab, memory_order_release);
+}
+
+/* The words of a table that is done with read VACANT for ever, to whoever comes late; its memory goes. */
+static void pool_blank_table(struct Connection *connection) {
+    mmap(connection->table, connection->table_bytes, PROT_READ | PROT_WRITE,
+         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+}
+
+void pool_retire_slab(struct wasmpool *pool, struct Slab *slab) {
+    for (struct Slab **link = &slab->shelf->slabs; *link; link = &(*link)->next)
+        if (*link == slab) {
+            *link = slab->next;
+            pool->n_mapped--;
+            if (!--slab->connection->n_slabs && slab->connection->draining)
+                pool_blank_table(slab->connection);
+            break;
+        }
+    mapping_deinit(&slab->mapping);
+    if (slab->fd >= 0)
+        close(slab->fd);
+    slab->fd = -1;
+    slab->next = pool->spares;
+    pool->spares = slab;
+}
+
+void pool_slot_returned(struct wasmpool *pool, struct Slab *slab) {
+    pthread_mutex_lock(&pool->lock);
+    pool->source->returned(pool, slab);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* ------------------------------------------------------------------------------------------------ open */
+
+static int pool_init_shelf(struct wasmpool *pool, struct Shelf *shelf, struct Shape shape,
+                           struct wasmpool_error *error) {
+    int r;
+
+    /* As many slots as fit the largest slab that there may be. */
+    while ((r = shape_finish(&shape, failure(error))) && shape.count > 1)
+        shape.count /= 2;
+    if (!r)
+        shelf_init(shelf, pool, &shape);
+    return r;
+}
+
+static int pool_init_shelves(struct wasmpool *pool, struct wasmpool_error *error) {
+    const struct Limits *limits = &pool->limits;
+    int r = pool_init_shelf(pool, &pool->instances,
+                            (struct Shape){.kind = KIND_INSTANCE, .count = SHELF_PERMIT_SLOTS}, error);
+
+    if (!r)
+        r = pool_init_shelf(pool, &pool->memories,
+                            (struct Shape){.kind = KIND_MEMORY,
+                                           .reservation = limits->memory_reservation,
+                                           .guard = limits->memory_guard_size,
+                                           .guard_before = limits->guard_before_linear_memory,
+                                           .count = SHELF_SLAB_SLOTS},
+                            error);
+    for (int i = 0; i < 2 && !r; i++) {
+        r = pool_init_shelf(pool, &pool->tables[i],
+                            (struct Shape){.kind = KIND_TABLE,
+                                           .elements = limits->table_elements,
+                                           .element_size = pool->element_sizes[i],
+                                           .count = SHELF_SLAB_SLOTS},
+                            error);
+        pool->table_shelves[i] = &pool->tables[i && pool->element_sizes[0] != pool->element_sizes[1]];
+    }
+    return r;
+}
+
+static int pool_set(struct wasmpool *pool, const char *setting, bool remote, struct wasmpool_error *error) {
+    const char *equals = strchr(setting, '=');
+    char name[64];
+
+    if (!equals || (size_t)(equals - setting) >= sizeof(name))
+        return error_set(failure(error), ERROR_INVALID, "the setting '%s' is not NAME=VALUE", setting);
+    memcpy(name, setting, (size_t)(equals - setting));
+    name[equals - setting] = 0;
+    if (remote && strcmp(name, "memory_reservation") && strcmp(name, "memory_guard_size") &&
+        strcmp(name, "guard_before_linear_memory") && limits_find(name))
+        return error_set(failure(error), ERROR_INVALID, "%s is for the daemon to set, not for its clients", name);
+    return limits_set(&pool->limits, name, equals + 1, failure(error));
+}
+
+static int pool_configure(struct wasmpool *pool, const struct wasmpool_options *options, bool remote,
+                          struct wasmpool_error *error) {
+    int r;
+
+    limits_init(&pool->limits);
+    for (const char *const *setting = options->settings; setting && *setting; setting++) {
+        r = pool_set(pool, *setting, remote, error);
+        if (r)
+            return r;
+    }
+    pool->timeout_ms = options->timeout_ms ? options->timeout_ms : POOL_TIMEOUT_MS;
+    pool->element_sizes[WASMPOOL_FUNCREF] = options->funcref_size ? options->funcref_size : POOL_ELEMENT_SIZE;
+    pool->element_sizes[WASMPOOL_EXTERNREF] = options->externref_size ? options->externref_size : POOL_ELEMENT_SIZE;
+    if (options->name && !(pool->name = strdup(options->name)))
+        return failure_errno(error, -ENOMEM, "the client's name");
+    return 0;
+}
+
+static int pool_init_alive(struct wasmpool *pool, struct wasmpool_error *error) {
+    size_t bytes = (size_t)sysconf(_SC_PAGESIZE);
+    uint8_t *page = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int r;
+
+    if (page == MAP_FAILED)
+        return failure_errno(error, -errno, "a page");
+    pool->alive = page;
+    if (madvise(page, bytes, MADV_WIPEONFORK)) {
+        r = -errno;
+        return error_set(failure(error), ERROR_UNSUPPORTED, "this kernel cannot wipe a page on fork (Linux 4.14): %s",
+                         strerror(-r));
+    }
+    *page = 1;
+    return 0;
+}
+
+/* "embedded:" or "unix:PATH"; writes the path. Whether it is the daemon's is *remotep. */
+static int pool_parse_address(struct wasmpool *pool, const char *address, bool *remotep,
+                              struct wasmpool_error *error) {
+    int r = 0;
+
+    if (!address)
+        address = getenv("WASMPOOL_ADDRESS");
+    if (!address || !*address || !strcmp(address, "embedded:")) {
+        *remotep = false;
+        return 0;
+    }
+    if (strncmp(address, "unix:", 5))
+        return error_set(failure(error), ERROR_INVALID, "the address '%s' is neither embedded: nor unix:PATH", address);
+    *remotep = true;
+    if (!address[5])
+        r = paths_find(pool->path, sizeof(pool->path), PATHS_TENANTS);
+    else if (strlen(address + 5) < sizeof(pool->path))
+        strcpy(pool->path, address + 5);
+    else
+        r = -ENAMETOOLONG;
+    if (r)
+        return error_set(failure(error), ERROR_INVALID, "no path for the daemon's socket from '%s': %s", address,
+                         r == -ENOENT ? "neither root nor $XDG_RUNTIME_DIR" : strerror(-r));
+    return 0;
+}
+
+static int pool_start(struct wasmpool *pool, const struct wasmpool_options *options, struct wasmpool_error *error) {
+    bool remote = false;
+    int r = pool_parse_address(pool, options->address, &remote, error);
+
+    if (!r)
+        r = pool_init_alive(pool, error);
+    if (!r)
+        r = pool_configure(pool, options, remote, error);
+    if (!r)
+        r = remote ? remote_open(pool, error) : embedded_open(pool, error);
+    if (!r && !remote)
+        r = limits_check(&pool->limits, failure(error));
+    if (!r)
+        r = pool_init_shelves(pool, error);
+    pool->count_warm = pool->limits.max_unused_warm_slots < pool->limits.total_memories;
+    return r;
+}
+
+PUBLIC int wasmpool_open(struct wasmpool **poolp, const struct wasmpool_options *options, struct wasmpool_error *error) {
+    static const struct wasmpool_options none;
+    struct wasmpool *pool = aligned_alloc(64, sizeof(*pool));
+    int r;
+
+    if (!pool)
+        return failure_errno(error, -ENOMEM, "an allocator");
+    memset(pool, 0, sizeof(*pool));
+    pthread_mutex_init(&pool->lock, NULL);
+    r = pool_start(pool, options ? options : &none, error);
+    if (r) {
+        wasmpool_close(pool);
+        return r;
+    }
+    *poolp = pool;
+    return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------ close */
+
+static struct Slab *pool_free_slab(struct wasmpool *pool, struct Slab *slab, bool mapped) {
+    struct Slab *next = slab->next;
+
+    /* A forked child has no mapping to undo: its address may be somebody else's by now. */
+    if (mapped && *pool->alive)
+        mapping_deinit(&slab->mapping);
+    if (slab->fd >= 0)
+        close(slab->fd);
+    for (uint32_t i = 0; i < slab->capacity; i++)
+        free(slab->slots[i].handle);
+    free(slab);
+    return next;
+}
+
+static void pool_free_shelf(struct wasmpool *pool, struct Shelf *shelf) {
+    while (shelf->slabs)
+        shelf->slabs = pool_free_slab(pool, shelf->slabs, true);
+}
+
+static void pool_free_connection(struct wasmpool *pool, struct Connection *connection) {
+    if (*pool->alive) {
+        connection_free(connection);
+        return;
+    }
+    channel_close(connection->channel);
+    free(connection);
+}
+
+PUBLIC struct wasmpool *wasmpool_close(struct wasmpool *pool) {
+    if (!pool)
+        return NULL;
+    pool_free_shelf(pool, &pool->instances);
+    pool_free_shelf(pool, &pool->memories);
+    pool_free_shelf(pool, &pool->tables[0]);
+    pool_free_shelf(pool, &pool->tables[1]);
+    while (pool->spares)
+        pool->spares = pool_free_slab(pool, pool->spares, false);
+    if (pool->connection && *pool->alive)
+        pool->source->close(pool);
+    while (pool->connection) {
+        struct Connection *connection = pool->connection;
+
+        pool->connection = connection->next;
+        pool_free_connection(pool, connection);
+    }
+    if (pool->alive)
+        munmap((void *)pool->alive, (size_t)sysconf(_SC_PAGESIZE));
+    pthread_mutex_destroy(&pool->lock);
+    free(pool->name);
+    free(pool);
+    return NULL;
+}
+
+/* ------------------------------------------------------------------------------------------------ inspection */
+
+PUBLIC int wasmpool_limit(const struct wasmpool *pool, const char *name, uint64_t *valuep) {
+    const struct LimitInfo *info = limits_find(name);
+
+    if (!info)
+        return -ENOENT;
+    *valuep = limits_get(&pool->limits, info);
+    return 0;
+}
+
+static void pool_count(const struct Shelf *shelf, uint64_t *busyp, uint64_t *idlep) {
+    for (const struct Slab *slab = shelf->slabs; slab; slab = slab->next) {
+        struct SlabUse use = slab_use(slab);
+
+        *busyp += use.busy;
+        *idlep += use.idle;
+    }
+}
+
+PUBLIC void wasmpool_metrics(struct wasmpool *pool, struct wasmpool_metrics *metrics) {
+    *metrics = (struct wasmpool_metrics){0};
+    pthread_mutex_lock(&pool->lock);
+    pool_count(&pool->instances, &metrics->core_instances, &metrics->idle_instances);
+    pool_count(&pool->memories, &metrics->memories, &metrics->idle_memories);
+    pool_count(&pool->tables[0], &metrics->tables, &metrics->idle_tables);
+    pool_count(&pool->tables[1], &metrics->tables, &metrics->idle_tables);
+    metrics->slabs = pool->n_mapped;
+    metrics->connections = pool->n_connections;
+    pthread_mutex_unlock(&pool->lock);
+}

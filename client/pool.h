@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#ifndef CLIENT_POOL_H
+#define CLIENT_POOL_H
+
+/* struct wasmpool: the allocator of one process. */
+
+#include "client/shelf.h"
+#include "client/source.h"
+#include "shared/limits.h"
+#include "shared/paths.h"
+
+#include <pthread.h>
+
+#define PUBLIC __attribute__((visibility("default")))
+
+/* Slabs at one time, those that only drain included: more than LEASE_SLABS_MAX, which bounds one connection's. */
+#define POOL_SLABS_MAX 4096
+
+struct wasmpool {
+    /* A page that fork(2) wipes: 0 in a child. getpid(2) would be a system call each time. */
+    const volatile uint8_t *alive;
+    struct Limits limits;
+    uint32_t element_sizes[2]; /* by enum wasmpool_reference */
+    const struct Source *source;
+    struct Shelf instances, memories, tables[2];
+    struct Shelf *table_shelves[2]; /* by enum wasmpool_reference: one and the same if the sizes are */
+    _Atomic uint64_t n_warm;        /* idle memories with pages, counted if max_unused_warm_slots is a bound at all */
+    bool count_warm;
+    /* Everything below is the slow path's, under the lock. */
+    pthread_mutex_t lock;
+    char path[PATHS_SOCKET_BYTES]; /* of the daemon's socket */
+    char *name;
+    uint32_t timeout_ms;
+    struct Connection *connection; /* the current one, and behind it those that drain */
+    uint64_t n_connections;        /* since open */
+    uint64_t granted[KIND_N];      /* embedded: what it has granted itself */
+    struct Slab *spares;           /* records of retired slabs */
+    uint32_t n_slabs, n_mapped;
+    struct Slab *_Atomic slabs[POOL_SLABS_MAX]; /* by number */
+};
+
+/* Refuse a forked child. 0 or FORKED. */
+static inline int pool_check(const struct wasmpool *pool, struct wasmpool_error *error) {
+    if (__builtin_expect(*pool->alive != 0, 1))
+        return 0;
+    return error_set(failure(error), ERROR_FORKED,
+                     "this allocator belongs to the parent process; a forked child opens its own");
+}
+
+uint64_t pool_total(const struct wasmpool *pool, enum Kind kind);
+const char *pool_total_name(enum Kind kind);
+
+/* A record for a slab of the shelf's shape, with a number, not yet on the shelf. Sources fill in the rest. -ENOMEM or HOST. */
+int pool_new_slab(struct wasmpool *pool, struct Shelf *shelf, const struct Shape *shape, struct Slab **slabp,
+                  struct wasmpool_error *error);
+/* Put a complete one on its shelf. */
+void pool_add_slab(struct wasmpool *pool, struct Slab *slab);
+/* Unmap a slab and keep its record; it must have no busy slot. Off its shelf if it was on it. */
+void pool_retire_slab(struct wasmpool *pool, struct Slab *slab);
+
+/* A slot of the slab was recalled and has come back. */
+void pool_slot_returned(struct wasmpool *pool, struct Slab *slab);
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "client/allocator.h"
+#include "client/reset.h"
+#include "client/validate.h"
+
+#include <string.h>
+
+int table_allocate(struct wasmpool *pool, const struct wasmpool_table_type *type, uint32_t index, const char *label,
+                   struct wasmpool_table *table, struct wasmpool_error *error) {
+    struct Shelf *shelf = pool->table_shelves[type->element == WASMPOOL_EXTERNREF];
+    uint64_t most = pool->limits.table_elements;
+    struct Taken taken;
+    uint32_t size;
+    int r = validate_table(pool, type, index, error);
+
+    if (!r)
+        r = shelf_take(shelf, &taken, error);
+    if (r)
+        return r;
+    size = taken.slab->shape.element_size;
+    taken.slot->accessible = (uint64_t)type->minimum * size;
+    slot_announce(taken.entry, taken.slot->accessible, label);
+    *table = (struct wasmpool_table){
+        .base = slab_slot_base(taken.slab, taken.index),
+        .current_elements = type->minimum,
+        .maximum_elements = type->has_maximum && type->maximum < most ? type->maximum : (uint32_t)most,
+        .element_size = size,
+        .allocation = slab_slot_number(taken.slab, taken.index),
+    };
+    return 0;
+}
+
+PUBLIC int wasmpool_allocate_table(struct wasmpool *pool, const struct wasmpool_table_type *type, const char *label,
+                                   struct wasmpool_table *table, struct wasmpool_error *error) {
+    char padded[LEASE_LABEL_BYTES];
+    int r = pool_check(pool, error);
+
+    if (r)
+        return r;
+    module_label(padded, label);
+    return table_allocate(pool, type, 0, padded, table, error);
+}
+
+PUBLIC void wasmpool_deallocate_table(struct wasmpool *pool, struct wasmpool_table *table) {
+    struct Taken taken;
+
+    if (!*pool->alive || !shelf_find(pool, table->allocation, &taken))
+        return;
+    *table = (struct wasmpool_table){.allocation = WASMPOOL_NO_ALLOCATION};
+    if (reset_zero(&taken, taken.slot->accessible, pool->limits.table_keep_resident))
+        shelf_retire(&taken);
+    else
+        shelf_release(&taken);
+}
+
+PUBLIC int64_t wasmpool_grow_table(struct wasmpool *pool, struct wasmpool_table *table, uint32_t delta,
+                                   const void *init) {
+    uint64_t old = table->current_elements, elements = old + delta;
+    struct Taken taken;
+
+    if (!*pool->alive || !shelf_find(pool, table->allocation, &taken) || elements > table->maximum_elements)
+        return -1;
+    /* Beyond the old size all is null already. */
+    for (uint64_t i = old; i < elements && init; i++)
+        memcpy((uint8_t *)table->base + i * table->element_size, init, table->element_size);
+    taken.slot->accessible = elements * table->element_size;
+    table->current_elements = (uint32_t)elements;
+    slot_announce_bytes(taken.entry, taken.slot->accessible);
+    return (int64_t)old;
+}
+
+PUBLIC int wasmpool_allocate_tables(struct wasmpool *pool, const struct wasmpool_request *request,
+                                    struct wasmpool_tables *tables, struct wasmpool_error *error) {
+    const struct wasmpool_module *module = request->module;
+    char label[LEASE_LABEL_BYTES];
+    int r = pool_check(pool, error);
+
+    if (r)
+        return r;
+    if (tables->capacity - tables->count < module->counts.defined_tables)
+        return error_set(failure(error), ERROR_INVALID, "the map has room for %u tables of %u",
+                         tables->capacity - tables->count, module->counts.defined_tables);
+    module_label(label, request->label ? request->label : module->label);
+    for (uint32_t i = 0; i < module->counts.defined_tables; i++) {
+        r = table_allocate(pool, &module->tables[i], module->counts.imported_tables + i, label,
+                           &tables->at[tables->count], error);
+        if (r)
+            return r;
+        tables->count++;
+    }
+    return 0;
+}
+
+PUBLIC void wasmpool_deallocate_tables(struct wasmpool *pool, struct wasmpool_tables *tables) {
+    uint32_t count = tables->count;
+
+    tables->count = 0;
+    for (uint32_t i = 0; i < count; i++)
+        wasmpool_deallocate_table(pool, &tables->at[i]);
+}

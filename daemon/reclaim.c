@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "daemon/reclaim.h"
+
+#include "shared/memfd.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+void reclaim_add(struct Pool *pool, int fd, uint64_t bytes) {
+    struct Reclaim *reclaim = malloc(sizeof(*reclaim));
+
+    if (!reclaim) {
+        memfd_punch(fd, 0, bytes);
+        close(fd);
+        return;
+    }
+    *reclaim = (struct Reclaim){pool->reclaims, fd, bytes};
+    pool->reclaims = reclaim;
+}
+
+struct Reclaim *reclaim_steal(struct Pool *pool) {
+    struct Reclaim *reclaim = pool->reclaims;
+
+    pool->reclaims = NULL;
+    return reclaim;
+}
+
+struct Reclaim *reclaim_run(struct Reclaim *reclaim) {
+    while (reclaim) {
+        struct Reclaim *next = reclaim->next;
+
+        memfd_punch(reclaim->fd, 0, reclaim->bytes);
+        close(reclaim->fd);
+        free(reclaim);
+        reclaim = next;
+    }
+    return NULL;
+}

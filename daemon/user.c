@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "daemon/user.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+int user_ref(struct User **userp, struct Pool *pool, uid_t uid) {
+    struct User *user = pool->users;
+
+    while (user && user->uid != uid)
+        user = user->next;
+    if (!user) {
+        user = calloc(1, sizeof(*user));
+        if (!user)
+            return -ENOMEM;
+        user->pool = pool;
+        user->uid = uid;
+        user->next = pool->users;
+        pool->users = user;
+        pool->n_users++;
+    }
+    user->n_clients++;
+    *userp = user;
+    return 0;
+}
+
+struct User *user_unref(struct User *user) {
+    struct User **link;
+
+    if (!user || --user->n_clients)
+        return NULL;
+    for (int kind = 0; kind < KIND_N; kind++)
+        assert(!user->granted[kind] && !user->slabs[kind]);
+    for (link = &user->pool->users; *link != user; link = &(*link)->next)
+        ;
+    *link = user->next;
+    user->pool->n_users--;
+    free(user);
+    return NULL;
+}
