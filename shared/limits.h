@@ -42,8 +42,10 @@ enum LimitAuto { LIMIT_AUTO_AUTO, LIMIT_AUTO_YES, LIMIT_AUTO_NO };
       "bytes of a released memory that are reset in place; those beyond go back to the kernel")                        \
     X(table_keep_resident, LIMIT_BYTES, 64 * GIB, 0, 64 * GIB, "the same for tables")                                  \
     X(max_unused_warm_slots, LIMIT_COUNT, 1 << 20, 0, 1 << 20, "released memories that may stay resident")             \
-    X(decommit_batch_size, LIMIT_COUNT, 1, 0, 4096, "released slots whose pages go back to the kernel together")       \
-    X(pagemap_scan, LIMIT_AUTO, LIMIT_AUTO_AUTO, 0, 2, "find written pages with PAGEMAP_SCAN: auto, yes or no")
+    X(decommit_batch_size, LIMIT_COUNT, 1, 0, 4096,                                                                    \
+      "accepted for compatibility: memfds have no call that gives back several ranges at once")                        \
+    X(pagemap_scan, LIMIT_AUTO, LIMIT_AUTO_AUTO, 0, 2,                                                                 \
+      "accepted for compatibility: written pages are not looked up yet")
 
 struct Limits {
 #define LIMITS_FIELD(name, unit, standard, least, most, meaning) uint64_t name;

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+
+/* wasmpoolctl: asks a running wasmpoold. Exit status: 0, 1 when the daemon cannot be asked, 2 for wrong usage. */
+
+#include "client/channel.h"
+#include "client/ctl/list.h"
+#include "client/ctl/status.h"
+#include "shared/limits.h"
+#include "shared/paths.h"
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EXIT_USAGE 2
+#define TIMEOUT_MS_DEFAULT 5000
+#define TIMEOUT_MS_MAX (24 * 3600 * 1000)
+
+struct Command {
+    const char *name, *meaning;
+    int (*show)(struct Channel *channel, bool json, struct wasmpool_error *error);
+};
+
+static const struct Command commands[] = {
+    {"status", "how the daemon is: use, limits, and what the kernel can", status_show},
+    {"list", "which process holds which slot", list_show},
+};
+#define COMMANDS_N (sizeof(commands) / sizeof(commands[0]))
+
+struct Options {
+    const char *socket, *runtime_dir;
+    const struct Command *command;
+    uint32_t timeout_ms;
+    bool json;
+};
+
+static const struct option options_known[] = {
+    {"socket", required_argument, NULL, 's'},  {"runtime-dir", required_argument, NULL, 'r'},
+    {"timeout", required_argument, NULL, 't'}, {"json", no_argument, NULL, 'j'},
+    {"help", no_argument, NULL, 'h'},          {"version", no_argument, NULL, 'v'},
+    {0},
+};
+
+static void help_print(void) {
+    printf("usage: wasmpoolctl [option]... COMMAND\n\nCommands:\n");
+    for (size_t i = 0; i < COMMANDS_N; i++)
+        printf("  %-20s %s\n", commands[i].name, commands[i].meaning);
+    printf("\nOptions:\n"
+           "  --json               print JSON\n"
+           "  --socket PATH        the administration socket (also WASMPOOL_ADMIN_SOCKET)\n"
+           "  --runtime-dir DIR    the directory that " PATHS_ADMIN " lies in (also WASMPOOL_RUNTIME_DIR)\n"
+           "  --timeout MS         how long to wait for an answer (%d)\n"
+           "  --help, --version\n",
+           TIMEOUT_MS_DEFAULT);
+}
+
+static int usage_error(const char *format, const char *what) {
+    fprintf(stderr, "wasmpoolctl: ");
+    fprintf(stderr, format, what);
+    fprintf(stderr, "\ntry: wasmpoolctl --help\n");
+    return EXIT_USAGE;
+}
+
+static int options_set_timeout(struct Options *options, const char *text) {
+    uint64_t ms;
+
+    if (limits_parse_number(text, &ms) || !ms || ms > TIMEOUT_MS_MAX)
+        return usage_error("--timeout: '%s' is not a number of milliseconds, like 5000", text);
+    options->timeout_ms = (uint32_t)ms;
+    return 0;
+}
+
+static int options_set_command(struct Options *options, int argc, char **argv) {
+    if (optind == argc)
+        return usage_error("say what to do: %s", "status or list");
+    for (size_t i = 0; i < COMMANDS_N; i++)
+        if (!strcmp(argv[optind], commands[i].name))
+            options->command = &commands[i];
+    if (!options->command)
+        return usage_error("there is no command '%s', only status and list", argv[optind]);
+    if (optind + 1 < argc)
+        return usage_error("'%s' is too much: there is one command at a time", argv[optind + 1]);
+    return 0;
+}
+
+/* 0, EXIT_USAGE, or -1 when all is done already. */
+static int options_parse(struct Options *options, int argc, char **argv) {
+    int option, r = 0;
+
+    opterr = 0;
+    while (!r && (option = getopt_long(argc, argv, ":", options_known, NULL)) != -1) {
+        switch (option) {
+        case 's':
+            options->socket = optarg;
+            break;
+        case 'r':
+            options->runtime_dir = optarg;
+            break;
+        case 't':
+            r = options_set_timeout(options, optarg);
+            break;
+        case 'j':
+            options->json = true;
+            break;
+        case 'h':
+            help_print();
+            return -1;
+        case 'v':
+            puts("wasmpoolctl " WASMPOOL_VERSION);
+            return -1;
+        case ':':
+            return usage_error("option '%s' wants a value", argv[optind - 1]);
+        default:
+            return usage_error("option '%s' is not known", argv[optind - 1]);
+        }
+    }
+    return r ? r : options_set_command(options, argc, argv);
+}
+
+static const char *variable(const char *name) {
+    const char *value = getenv(name);
+
+    return value && *value ? value : NULL;
+}
+
+/* What was said first wins: options before the environment, a socket before a directory. */
+static int options_find_socket(const struct Options *options, char *path, size_t bytes) {
+    const char *socket = options->socket, *runtime_dir = options->runtime_dir;
+    int r;
+
+    if (!socket && !runtime_dir)
+        socket = variable("WASMPOOL_ADMIN_SOCKET");
+    if (!runtime_dir)
+        runtime_dir = variable("WASMPOOL_RUNTIME_DIR");
+    if (socket)
+        r = snprintf(path, bytes, "%s", socket) >= (int)bytes;
+    else if (runtime_dir)
+        r = paths_join(path, bytes, runtime_dir, PATHS_ADMIN);
+    else
+        r = paths_find(path, bytes, PATHS_ADMIN);
+    return r ? usage_error("%s", "the socket's path is too long") : 0;
+}
+
+static int command_run(const struct Options *options, const char *path, struct wasmpool_error *error) {
+    struct Channel *channel;
+    struct WirePacket welcome;
+    int r = channel_connect(&channel, path, options->timeout_ms, error);
+
+    if (r)
+        return r;
+    r = channel_hello(channel, "wasmpoolctl", 0, &welcome, error);
+    if (!r) {
+        wire_packet_deinit(&welcome);
+        r = options->command->show(channel, options->json, error);
+    }
+    channel_close(channel);
+    return r;
+}
+
+static const char *hint(int r) {
+    switch (r) {
+    case WASMPOOL_E_UNAVAILABLE:
+        return "is wasmpoold running? If its socket is elsewhere, say --socket PATH or --runtime-dir DIR";
+    case WASMPOOL_E_REFUSED:
+        return "only root and the user that wasmpoold runs as may ask it";
+    case WASMPOOL_E_VERSION:
+        return "wasmpoolctl and wasmpoold must be of the same major version of the protocol";
+    default:
+        return NULL;
+    }
+}
+
+int main(int argc, char **argv) {
+    struct Options options = {.timeout_ms = TIMEOUT_MS_DEFAULT};
+    struct wasmpool_error error = {0};
+    char path[PATHS_SOCKET_BYTES];
+    int r = options_parse(&options, argc, argv);
+
+    if (r)
+        return r < 0 ? EXIT_SUCCESS : r;
+    if (options_find_socket(&options, path, sizeof(path)))
+        return EXIT_USAGE;
+    r = command_run(&options, path, &error);
+    if (r) {
+        fprintf(stderr, "wasmpoolctl: %s\n", error.message);
+        if (hint(r))
+            fprintf(stderr, "%s\n", hint(r));
+        return EXIT_FAILURE;
+    }
+    if (fflush(stdout) || ferror(stdout)) {
+        fprintf(stderr, "wasmpoolctl: the output could not be written\n");
+        return EXIT_FAILURE;
+    }
+    return EXIT_SUCCESS;
+}

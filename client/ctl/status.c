@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "client/ctl/status.h"
+
+#include "client/ctl/text.h"
+#include "shared/lease.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+
+/* -------------------------------------------------------------------------------------------------- for people */
+
+static void status_print_kinds(const Wasmpool__StatusReport *report) {
+    printf("\n%-10s %10s %10s %10s %10s\n", "KIND", "BOUND", "GRANTED", "BUSY", "SLABS");
+    for (size_t i = 0; i < report->n_kinds; i++) {
+        const Wasmpool__KindUse *use = report->kinds[i];
+
+        printf("%-10s %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 "\n", kind_name(use->kind), use->bound,
+               use->granted, use->busy, use->slabs);
+    }
+}
+
+static void status_print_limits(const Wasmpool__StatusReport *report) {
+    struct Limits limits;
+    char buffer[TEXT_BYTES];
+
+    if (!report->limits)
+        return;
+    wire_limits_get(&limits, report->limits);
+    printf("\nLIMIT\n");
+    for (size_t i = 0; i < LIMIT_INFOS_N; i++)
+        printf("%-28s %s\n", LIMIT_INFOS[i].name,
+               text_limit(buffer, &LIMIT_INFOS[i], limits_get(&limits, &LIMIT_INFOS[i])));
+}
+
+static void status_print_features(const Wasmpool__StatusReport *report) {
+    char name[TEXT_BYTES], without[TEXT_BYTES];
+
+    printf("\nKERNEL FEATURE\n");
+    for (size_t i = 0; i < report->n_features; i++) {
+        const Wasmpool__Feature *feature = report->features[i];
+
+        if (feature->present)
+            printf("%-28s yes\n", text_clean(name, feature->name));
+        else
+            printf("%-28s no: %s\n", text_clean(name, feature->name), text_clean(without, feature->without));
+    }
+}
+
+static void status_print(const Wasmpool__StatusReport *report) {
+    char buffer[TEXT_BYTES];
+
+    printf("wasmpoold %s, pid %" PRIu32, text_clean(buffer, report->version), report->pid);
+    printf(", up %s\n", text_duration(buffer, report->uptime_ms));
+    printf("connections  %" PRIu64 " of %" PRIu64 " (%" PRIu64 " disconnected), of %" PRIu64 " users\n",
+           report->connections, report->connections_max, report->disconnected, report->users);
+    printf("resident     %s\n", text_size(buffer, report->resident_bytes));
+    printf("since start  %" PRIu64 " connections accepted, %" PRIu64 " refusals, %" PRIu64 " cut off, %" PRIu64
+           " slots granted, at most %" PRIu64 " memories at one time\n",
+           report->accepted, report->refused, report->cut_off, report->grants, report->granted_most);
+    status_print_kinds(report);
+    status_print_limits(report);
+    status_print_features(report);
+}
+
+/* -------------------------------------------------------------------------------------------------- for programs */
+
+static json_t *status_limits_json(const Wasmpool__StatusReport *report) {
+    json_t *object = json_object();
+    struct Limits limits;
+
+    if (!report->limits)
+        return object;
+    wire_limits_get(&limits, report->limits);
+    for (size_t i = 0; i < LIMIT_INFOS_N; i++)
+        json_object_set_new(object, LIMIT_INFOS[i].name,
+                            json_integer((json_int_t)limits_get(&limits, &LIMIT_INFOS[i])));
+    return object;
+}
+
+static json_t *status_kinds_json(const Wasmpool__StatusReport *report) {
+    json_t *object = json_object();
+
+    for (size_t i = 0; i < report->n_kinds; i++) {
+        const Wasmpool__KindUse *use = report->kinds[i];
+
+        json_object_set_new(object, kind_name(use->kind),
+                            json_pack("{sI sI sI sI}", "bound", (json_int_t)use->bound, "granted",
+                                      (json_int_t)use->granted, "busy", (json_int_t)use->busy, "slabs",
+                                      (json_int_t)use->slabs));
+    }
+    return object;
+}
+
+static json_t *status_features_json(const Wasmpool__StatusReport *report) {
+    json_t *object = json_object();
+    char name[TEXT_BYTES], without[TEXT_BYTES];
+
+    for (size_t i = 0; i < report->n_features; i++) {
+        const Wasmpool__Feature *feature = report->features[i];
+
+        json_object_set_new(object, text_clean(name, feature->name),
+                            json_pack("{sb ss}", "present", (int)feature->present, "without",
+                                      text_clean(without, feature->without)));
+    }
+    return object;
+}
+
+static int status_print_json(const Wasmpool__StatusReport *report, struct wasmpool_error *error) {
+    char version[TEXT_BYTES];
+    json_t *root = json_pack("{ss sI sI sI sI sI sI sI sI sI sI sI sI so so so}", "version",
+                             text_clean(version, report->version), "pid", (json_int_t)report->pid, "uptime_ms",
+                             (json_int_t)report->uptime_ms, "connections", (json_int_t)report->connections,
+                             "connections_max", (json_int_t)report->connections_max, "disconnected",
+                             (json_int_t)report->disconnected, "users", (json_int_t)report->users, "resident_bytes",
+                             (json_int_t)report->resident_bytes, "accepted", (json_int_t)report->accepted, "refused",
+                             (json_int_t)report->refused, "cut_off", (json_int_t)report->cut_off, "grants",
+                             (json_int_t)report->grants, "granted_most", (json_int_t)report->granted_most, "kinds",
+                             status_kinds_json(report), "limits", status_limits_json(report), "features",
+                             status_features_json(report));
+
+    if (!root)
+        return failure_errno(error, -ENOMEM, "the report");
+    json_dumpf(root, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(root);
+    return 0;
+}
+
+int status_show(struct Channel *channel, bool json, struct wasmpool_error *error) {
+    Wasmpool__Status status = WASMPOOL__STATUS__INIT;
+    WireMessage request = WIRE_MESSAGE(0, STATUS, status, &status);
+    struct WirePacket answer;
+    int r = channel_call(channel, &request, 0, &answer, error);
+
+    if (r)
+        return r;
+    if (answer.message->body_case != WASMPOOL__PACKET__BODY_STATUS_REPORT)
+        r = channel_reject(channel, "does not report its status", error);
+    else if (json)
+        r = status_print_json(answer.message->status_report, error);
+    else
+        status_print(answer.message->status_report);
+    wire_packet_deinit(&answer);
+    return r;
+}

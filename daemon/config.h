@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#ifndef DAEMON_CONFIG_H
+#define DAEMON_CONFIG_H
+
+/* What the daemon was told: defaults, then the file, then the environment, then options; later ones win. */
+
+#include "daemon/log.h"
+#include "daemon/pool.h"
+#include "shared/error.h"
+#include "shared/limits.h"
+#include "shared/paths.h"
+
+#include <stdio.h>
+
+#define CONFIG_FILE_DEFAULT "/etc/wasmpool/wasmpoold.conf"
+#define CONFIG_TEXT_BYTES 256
+
+/* Numbers of section [daemon]. X(name, field of struct Config, default, least, most, meaning) */
+#define CONFIG_NUMBERS(X)                                                                                              \
+    X(connections_max, bounds.connections_max, 1024, 1, 1 << 20,                                                       \
+      "clients at one time; three file descriptors each")                                                              \
+    X(connections_per_user_max, bounds.connections_per_user_max, 1024, 1, 1 << 20, "the same for one uid")             \
+    X(slabs_per_client_max, bounds.slabs_per_client_max, LEASE_SLABS_MAX, 1, LEASE_SLABS_MAX, "slabs of one client")   \
+    X(slabs_max, bounds.slabs_max, 0, 0, 1 << 24,                                                                      \
+      "slabs over all clients, a file descriptor each; 0: what RLIMIT_NOFILE leaves")                                  \
+    X(resident_bytes_max, bounds.resident_bytes_max, 0, 0, UINT64_MAX,                                                 \
+      "bytes of all slabs above which nothing new is granted; 0: no bound")                                            \
+    X(hello_deadline_ms, hello_deadline_ms, 5000, 1, 3600000, "how long a connection may take to say hello")
+
+/* Texts of section [daemon]. X(name, meaning) */
+#define CONFIG_TEXTS(X)                                                                                                \
+    X(runtime_dir, "directory of the sockets; /run/wasmpool for root, else $XDG_RUNTIME_DIR/wasmpool")                 \
+    X(socket, "path of the tenants' socket; wasmpool.sock in runtime_dir")                                             \
+    X(admin_socket, "path of the administration socket; admin.sock in runtime_dir")                                    \
+    X(group, "group that may connect to the tenants' socket; for root wasmpool, if there is such a group")             \
+    X(log_level, "what is logged: error, warning, notice, info or debug; info")
+
+enum ConfigAction { CONFIG_RUN, CONFIG_CHECK, CONFIG_HELP, CONFIG_VERSION };
+
+struct Config {
+    struct Limits limits;
+    struct PoolBounds bounds;
+    uint64_t hello_deadline_ms;
+    char runtime_dir[CONFIG_TEXT_BYTES];
+    char socket[CONFIG_TEXT_BYTES], admin_socket[CONFIG_TEXT_BYTES]; /* never empty after config_load */
+    char group[CONFIG_TEXT_BYTES];     /* empty: not said */
+    char log_level[CONFIG_TEXT_BYTES]; /* its name */
+    enum LogLevel level;               /* the same, parsed */
+    const char *file;                  /* what --config said, in argv; NULL: nothing */
+    enum ConfigAction action;
+};
+
+/* The defaults; paths are empty. */
+void config_init(struct Config *config);
+
+/* Everything, in order. 0, or ERROR_INVALID with a message that names the file and line, the variable or the option, and what
+ * would be right. After CONFIG_HELP and CONFIG_VERSION nothing but `action` counts. */
+int config_load(struct Config *config, int argc, char **argv, struct Error *error);
+
+/* One setting. `section` is "limits" or "daemon", or NULL where there are no sections. 0 or ERROR_INVALID. */
+int config_set(struct Config *config, const char *section, const char *name, const char *value, struct Error *error);
+
+/* Read a file. 0 or ERROR_INVALID. */
+int config_read_file(struct Config *config, const char *path, struct Error *error);
+
+/* Make connections and slabs fit into `fds_max` file descriptors, and derive slabs_max where it is 0. Returns true when
+ * something that was configured had to be lowered. */
+bool config_fit_fds(struct Config *config, uint64_t fds_max);
+
+/* In the form of the file. */
+void config_print(const struct Config *config, FILE *stream);
+void config_print_help(FILE *stream);
+
+#endif

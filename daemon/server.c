@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "daemon/server.h"
+
+#include "daemon/admin.h"
+#include "daemon/log.h"
+#include "daemon/reclaim.h"
+#include "daemon/session.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#define SERVER_TICK_MS 1000
+#define SERVER_STOP_MS 1000 /* how long answers may wait for room when the daemon ends */
+#define SERVER_GROUP "wasmpool"
+
+/* -------------------------------------------------------------------------------------------------- reclaims */
+
+struct ReclaimJob {
+    uv_work_t work;
+    struct Reclaim *reclaims;
+};
+
+static void reclaim_on_work(uv_work_t *work) {
+    struct ReclaimJob *job = work->data;
+
+    job->reclaims = reclaim_run(job->reclaims);
+}
+
+static void reclaim_on_done(uv_work_t *work, int status) {
+    struct ReclaimJob *job = work->data;
+
+    (void)status;
+    reclaim_run(job->reclaims); /* what a cancelled job has left; else nothing */
+    free(job);
+}
+
+/* Punching takes time with the pages there are: it happens off the loop. */
+static void server_reclaim(struct Server *server) {
+    struct ReclaimJob *job;
+
+    if (!server->pool.reclaims)
+        return;
+    job = calloc(1, sizeof(*job));
+    if (!job)
+        return; /* they stay on the list until the next turn */
+    job->reclaims = reclaim_steal(&server->pool);
+    job->work.data = job;
+    if (uv_queue_work(&server->loop, &job->work, reclaim_on_work, reclaim_on_done))
+        reclaim_on_done(&job->work, UV_ECANCELED);
+}
+
+/* When the daemon ends its slabs are closed, not punched: processes go on using them. */
+static void server_abandon_reclaims(struct Server *server) {
+    struct Reclaim *reclaim = reclaim_steal(&server->pool);
+
+    while (reclaim) {
+        struct Reclaim *next = reclaim->next;
+
+        close(reclaim->fd);
+        free(reclaim);
+        reclaim = next;
+    }
+}
+
+/* -------------------------------------------------------------------------------------------------- tick */
+
+static bool server_wants_tick(const struct Server *server) {
+    const struct Pool *pool = &server->pool;
+
+    if (server->stopping)
+        return false;
+    if (pool->granted[KIND_MEMORY] || pool->granted[KIND_TABLE] || pool->granted[KIND_INSTANCE] || pool->n_disconnected)
+        return true;
+    if (server->tenants.paused || server->admins.paused)
+        return true;
+    for (const struct Session *session = server->session_list; session; session = session->next)
+        if (session->stalled)
+            return true;
+    return false;
+}
+
+static void server_tell_status(struct Server *server) {
+    const struct Pool *pool = &server->pool;
+    char status[sizeof(server->status)];
+
+    snprintf(status, sizeof(status), "STATUS=%" PRIu64 " clients; %" PRIu64 " memories, %" PRIu64 " tables, %" PRIu64
+             " instances granted", pool->n_clients, pool->granted[KIND_MEMORY], pool->granted[KIND_TABLE],
+             pool->granted[KIND_INSTANCE]);
+    if (!strcmp(status, server->status))
+        return;
+    memcpy(server->status, status, sizeof(status));
+    sd_notify(0, status);
+}
+
+static void server_resume_listeners(struct Server *server) {
+    if (server->stopping)
+        return;
+    listener_resume(&server->tenants);
+    listener_resume(&server->admins);
+}
+
+uint64_t server_count_refused(const struct Server *server) {
+    return server->counters.refused + server->tenants.n_refused + server->admins.n_refused;
+}
+
+void server_fd_closed(struct Server *server) {
+    server_resume_listeners(server);
+}
+
+static void server_on_tick(uv_timer_t *timer) {
+    struct Server *server = timer->data;
+    struct Session *next;
+
+    server_resume_listeners(server);
+    for (struct Session *session = server->session_list; session; session = next) {
+        next = session->next;
+        session_tick(session);
+    }
+    pool_measure(&server->pool);
+    server_tell_status(server);
+}
+
+/* Before the loop sleeps: whatever the callbacks did, this is what follows from it. */
+static void server_on_prepare(uv_prepare_t *prepare) {
+    struct Server *server = prepare->data;
+    bool ticks = uv_is_active((uv_handle_t *)&server->tick);
+    bool wants = server_wants_tick(server);
+
+    if (wants && !ticks)
+        uv_timer_start(&server->tick, server_on_tick, SERVER_TICK_MS, SERVER_TICK_MS);
+    else if (!wants && ticks) {
+        uv_timer_stop(&server->tick);
+        server_tell_status(server);
+    }
+    if (!server->stopping)
+        server_reclaim(server);
+}
+
+/* -------------------------------------------------------------------------------------------------- connections */
+
+static void server_turn_away(struct Server *server, const struct Listener *listener, int socket,
+                             const struct Error *error) {
+    server->counters.refused++;
+    log_event(LOG_LEVEL_WARNING, "connection-refused", "path=%s why=%s", listener->path, error->message);
+    link_turn_away(socket, error);
+}
+
+static void server_on_tenant(struct Listener *listener, int socket) {
+    struct Server *server = listener->data;
+    struct Error error = {0};
+
+    if (session_new(server, socket, &error))
+        server_turn_away(server, listener, socket, &error);
+    else
+        server->counters.accepted++;
+}
+
+static void server_on_admin(struct Listener *listener, int socket) {
+    struct Server *server = listener->data;
+    struct Error error = {0};
+
+    if (admin_new(server, socket, &error))
+        server_turn_away(server, listener, socket, &error);
+    else
+        server->counters.accepted++;
+}
+
+/* -------------------------------------------------------------------------------------------------- end */
+
+static void server_stop_sessions(struct Server *server, bool now) {
+    struct Session *next;
+
+    for (struct Session *session = server->session_list; session; session = next) {
+        next = session->next;
+        session_stop(session, now);
+    }
+}
+
+static void server_on_stop_deadline(uv_timer_t *timer) {
+    struct Server *server = timer->data;
+
+    server_stop_sessions(server, true);
+}
+
+/* When the last handle is closed, the loop ends. */
+static void server_stop(struct Server *server) {
+    server->stopping = true;
+    listener_close(&server->tenants);
+    listener_close(&server->admins);
+    while (server->admin_list)
+        admin_stop(server->admin_list);
+    server_stop_sessions(server, false);
+    for (size_t i = 0; i < sizeof(server->signals) / sizeof(server->signals[0]); i++)
+        uv_close((uv_handle_t *)&server->signals[i], NULL);
+    uv_close((uv_handle_t *)&server->tick, NULL);
+    uv_close((uv_handle_t *)&server->prepare, NULL);
+    uv_timer_start(&server->stop_deadline, server_on_stop_deadline, SERVER_STOP_MS, 0);
+    uv_unref((uv_handle_t *)&server->stop_deadline);
+}
+
+static void server_on_end_signal(uv_signal_t *handle, int number) {
+    struct Server *server = handle->data;
+
+    if (server->stopping)
+        return;
+    log_event(LOG_LEVEL_INFO, "stopping", "signal=%s clients=%lu memories=%lu", number == SIGTERM ? "SIGTERM" : "SIGINT",
+              server->pool.n_clients, server->pool.granted[KIND_MEMORY]);
+    sd_notify(0, "STOPPING=1");
+    server_stop(server);
+}
+
+/* -------------------------------------------------------------------------------------------------- reload */
+
+static void reload_log_limits(const struct Limits *before, const struct Limits *after) {
+    for (size_t i = 0; i < LIMIT_INFOS_N; i++) {
+        uint64_t old = limits_get(before, &LIMIT_INFOS[i]), new = limits_get(after, &LIMIT_INFOS[i]);
+
+        if (old != new)
+            log_event(LOG_LEVEL_NOTICE, "limit-changed", "name=%s from=%lu to=%lu", LIMIT_INFOS[i].name, old, new);
+    }
+}
+
+static void reload_log_bounds(const struct Config *before, const struct Config *after) {
+    static const char changed[] = "bound-changed";
+
+    if (memcmp(&before->bounds, &after->bounds, sizeof(before->bounds)))
+        log_event(LOG_LEVEL_NOTICE, changed,
+                  "connections_max=%lu connections_per_user_max=%lu slabs_per_client_max=%lu slabs_max=%lu "
+                  "resident_bytes_max=%lu",
+                  after->bounds.connections_max, after->bounds.connections_per_user_max,
+                  after->bounds.slabs_per_client_max, after->bounds.slabs_max, after->bounds.resident_bytes_max);
+    if (before->hello_deadline_ms != after->hello_deadline_ms)
+        log_event(LOG_LEVEL_NOTICE, changed, "hello_deadline_ms=%lu", after->hello_deadline_ms);
+    if (strcmp(before->socket, after->socket) || strcmp(before->admin_socket, after->admin_socket) ||
+        strcmp(before->group, after->group))
+        log_event(LOG_LEVEL_WARNING, "restart-needed", "why=%s", "socket, admin_socket or group changed, ignoring");
+}
+
+/* New limits count for new grants; nothing is taken back. */
+static void server_on_reload_signal(uv_signal_t *handle, int number) {
+    struct Server *server = handle->data;
+    struct Config config;
+    struct Error error;
+
+    (void)number;
+    if (config_load(&config, server->argc, server->argv, &error)) {
+        log_event(LOG_LEVEL_ERROR, "reload-failed", "why=%s", error.message);
+        return;
+    }
+    sd_notify(0, "RELOADING=1");
+    config_fit_fds(&config, server->fds_max);
+    reload_log_limits(&server->pool.limits, &config.limits);
+    reload_log_bounds(&server->config, &config);
+    server->pool.limits = config.limits;
+    server->pool.bounds = config.bounds;
+    server->config = config;
+    log_set_level(config.level);
+    log_event(LOG_LEVEL_INFO, "reloaded", "memories=%lu", config.limits.total_memories);
+    sd_notify(0, "READY=1");
+}
+
+/* -------------------------------------------------------------------------------------------------- start */
+
+static uint64_t server_raise_fds(void) {
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return 1024;
+    if (limit.rlim_cur < limit.rlim_max) {
+        rlim_t before = limit.rlim_cur;
+
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit))
+            limit.rlim_cur = before;
+    }
+    return limit.rlim_cur;
+}
+
+/* Who may connect beside root and the daemon's own user. A group that was named must exist. */
+static int server_find_group(const struct Config *config, gid_t *groupp, struct Error *error) {
+    const char *name = *config->group ? config->group : SERVER_GROUP;
+    struct group *group = NULL;
+
+    if (*config->group || !geteuid())
+        group = getgrnam(name);
+    if (!group && *config->group)
+        return error_set(error, ERROR_INVALID, "there is no group called '%s': make it, or name another", name);
+    *groupp = group ? group->gr_gid : (gid_t)-1;
+    return 0;
+}
+
+static int server_listen(struct Server *server, struct Error *error) {
+    struct ListenerOptions tenants = {
+        .path = server->config.socket, .mode = 0660, .accepted = server_on_tenant, .data = server};
+    struct ListenerOptions admins = {.path = server->config.admin_socket,
+                                     .mode = 0600,
+                                     .group = (gid_t)-1,
+                                     .accepted = server_on_admin,
+                                     .data = server};
+    int r = server_find_group(&server->config, &tenants.group, error);
+
+    if (!r)
+        r = listener_open(&server->tenants, &server->loop, &tenants, error);
+    if (!r)
+        r = listener_open(&server->admins, &server->loop, &admins, error);
+    if (r)
+        listener_close(&server->tenants);
+    return r;
+}
+
+static void server_start_handles(struct Server *server) {
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        uv_signal_init(&server->loop, &server->signals[i]);
+        server->signals[i].data = server;
+        uv_signal_start(&server->signals[i], numbers[i] == SIGHUP ? server_on_reload_signal : server_on_end_signal,
+                        numbers[i]);
+    }
+    uv_timer_init(&server->loop, &server->tick);
+    uv_timer_init(&server->loop, &server->stop_deadline);
+    uv_prepare_init(&server->loop, &server->prepare);
+    server->tick.data = server->stop_deadline.data = server->prepare.data = server;
+    uv_prepare_start(&server->prepare, server_on_prepare);
+}
+
+static void server_report_fds(struct Server *server) {
+    uint64_t asked = server->config.bounds.connections_max;
+
+    if (!config_fit_fds(&server->config, server->fds_max))
+        return;
+    log_event(LOG_LEVEL_WARNING, "bounds-lowered",
+              "fds_max=%lu connections_max=%lu configured=%lu slabs_max=%lu why=%s", server->fds_max,
+              server->config.bounds.connections_max, asked, server->config.bounds.slabs_max,
+              "RLIMIT_NOFILE does not allow for more");
+}
+
+int server_open(struct Server *server, const struct Config *config, int argc, char **argv, struct Error *error) {
+    int r;
+
+    *server = (struct Server){.config = *config, .argc = argc, .argv = argv, .started_ns = uv_hrtime()};
+    server->fds_max = server_raise_fds();
+    server_report_fds(server);
+    features_probe(&server->features);
+    r = uv_loop_init(&server->loop);
+    if (r)
+        return error_set(error, r, "cannot make an event loop: %s", uv_strerror(r));
+    r = server_listen(server, error);
+    if (r) {
+        uv_run(&server->loop, UV_RUN_DEFAULT); /* a listener may be closing */
+        uv_loop_close(&server->loop);
+        return r;
+    }
+    server_start_handles(server);
+    pool_init(&server->pool, &server->config.limits, &server->config.bounds);
+    return 0;
+}
+
+void server_run(struct Server *server) {
+    int r;
+
+    log_event(LOG_LEVEL_INFO, "ready", "version=%s pid=%d socket=%s admin_socket=%s connections_max=%lu slabs_max=%lu",
+              WASMPOOL_VERSION, (int)getpid(), server->tenants.path, server->admins.path,
+              server->pool.bounds.connections_max, server->pool.bounds.slabs_max);
+    sd_notify(0, "READY=1");
+    uv_run(&server->loop, UV_RUN_DEFAULT);
+    uv_close((uv_handle_t *)&server->stop_deadline, NULL);
+    uv_run(&server->loop, UV_RUN_DEFAULT);
+    server_abandon_reclaims(server);
+    pool_deinit(&server->pool);
+    r = uv_loop_close(&server->loop);
+    if (r)
+        log_event(LOG_LEVEL_ERROR, "loop-not-closed", "why=%s", uv_strerror(r));
+    log_event(LOG_LEVEL_INFO, "stopped", "accepted=%lu refused=%lu cut_off=%lu", server->counters.accepted,
+              server->counters.refused, server->counters.cut_off);
+}

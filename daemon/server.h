@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#ifndef DAEMON_SERVER_H
+#define DAEMON_SERVER_H
+
+/* The daemon as a whole: one loop, the pool, two listeners, and who is connected to them.
+ *
+ * It sleeps unless somebody says something; while anything is granted, or something waits that no event announces, it wakes
+ * once a second. SIGTERM and SIGINT end it: nothing more is granted, answers that wait for room are given a moment, and what
+ * is granted is left as it is, since processes are using it. SIGHUP reads the configuration again. */
+
+#include "daemon/config.h"
+#include "daemon/listener.h"
+#include "daemon/pool.h"
+#include "shared/features.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct Admin;
+struct Session;
+
+/* Since start. */
+struct ServerCounters {
+    uint64_t accepted; /* connections */
+    uint64_t refused;  /* requests and connections */
+    uint64_t cut_off;  /* connections, for breaking the protocol */
+};
+
+struct Server {
+    uv_loop_t loop;
+    struct Config config;
+    int argc; /* for reading the configuration again */
+    char **argv;
+    struct Pool pool;
+    struct Features features;
+    struct ServerCounters counters;
+    struct Listener tenants, admins;
+    struct Session *session_list;
+    struct Admin *admin_list;
+    unsigned n_admins;
+    uv_signal_t signals[3];
+    uv_timer_t tick;
+    uv_timer_t stop_deadline;
+    uv_prepare_t prepare;
+    uint64_t started_ns;
+    uint64_t fds_max;
+    bool stopping;
+    char status[128]; /* what the service manager was told */
+};
+
+/* Listen with this configuration. 0, or a positive ErrorCode or negative errno with `error`, and nothing is left behind.
+ * argc and argv must stay. */
+int server_open(struct Server *server, const struct Config *config, int argc, char **argv, struct Error *error);
+
+/* Serve until a signal ends it, and close everything. */
+void server_run(struct Server *server);
+
+/* Requests and connections refused since start, those included for which there was no descriptor. */
+uint64_t server_count_refused(const struct Server *server);
+
+/* A descriptor has become free. */
+void server_fd_closed(struct Server *server);
+
+#endif
