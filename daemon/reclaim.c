@@ -6,14 +6,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-void reclaim_add(struct Pool *pool, int fd, uint64_t bytes) {
-    struct Reclaim *reclaim = malloc(sizeof(*reclaim));
+struct Reclaim *reclaim_new(void) {
+    return calloc(1, sizeof(struct Reclaim));
+}
 
-    if (!reclaim) {
-        memfd_punch(fd, 0, bytes);
-        close(fd);
-        return;
-    }
+void reclaim_add(struct Pool *pool, struct Reclaim *reclaim, int fd, uint64_t bytes) {
     *reclaim = (struct Reclaim){pool->reclaims, fd, bytes};
     pool->reclaims = reclaim;
 }

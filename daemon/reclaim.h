@@ -13,8 +13,11 @@ struct Reclaim {
     uint64_t bytes;
 };
 
-/* Put a memfd on the pool's list; the fd is consumed. Out of memory it is punched here and now. */
-void reclaim_add(struct Pool *pool, int fd, uint64_t bytes);
+/* A slab's record is made with the slab, so that giving it back cannot fail. NULL when out of memory. */
+struct Reclaim *reclaim_new(void);
+
+/* Put a memfd on the pool's list; the record and the fd are consumed. */
+void reclaim_add(struct Pool *pool, struct Reclaim *reclaim, int fd, uint64_t bytes);
 
 /* Take the whole list from the pool; NULL when it is empty. */
 struct Reclaim *reclaim_steal(struct Pool *pool);

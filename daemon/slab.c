@@ -42,7 +42,10 @@ int slab_new(struct Slab **slabp, const struct Shape *shape, struct Error *error
         return error_set(error, -ENOMEM, "the daemon is out of memory");
     slab->shape = *shape;
     slab->fd = -1;
-    if (shape->kind != KIND_INSTANCE)
+    slab->reclaim = reclaim_new();
+    if (!slab->reclaim)
+        r = error_set(error, -ENOMEM, "the daemon is out of memory");
+    else if (shape->kind != KIND_INSTANCE)
         r = slab_make_memfd(slab, error);
     if (r) {
         slab_free(slab);
@@ -55,10 +58,13 @@ int slab_new(struct Slab **slabp, const struct Shape *shape, struct Error *error
 struct Slab *slab_free(struct Slab *slab) {
     if (!slab)
         return NULL;
-    if (slab->fd >= 0 && slab->client)
-        reclaim_add(slab->client->pool, slab->fd, slab->shape.file_bytes);
-    else if (slab->fd >= 0)
-        close(slab->fd);
+    if (slab->fd >= 0 && slab->client) {
+        reclaim_add(slab->client->pool, slab->reclaim, slab->fd, slab->shape.file_bytes);
+    } else {
+        if (slab->fd >= 0)
+            close(slab->fd);
+        free(slab->reclaim);
+    }
     free(slab);
     return NULL;
 }

@@ -24,6 +24,7 @@ struct Slab {
     struct Shape shape;
     int fd;         /* -1 for instances */
     uint64_t inode; /* 0 for instances */
+    struct Reclaim *reclaim; /* for its memfd, when it goes */
     uint32_t n_granted;
     uint64_t resident_bytes;
     struct SlotRecord records[];
