@@ -14,7 +14,8 @@
 struct Channel {
     int socket;
     uint32_t timeout_ms;
-    uint64_t next_id;
+    uint64_t last_id;    /* of the latest request */
+    uint64_t awaited_id; /* of a request whose answer did not come in time; 0: none */
     bool ended;
     char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 };
@@ -152,11 +153,14 @@ static void channel_discard(struct Channel *channel, struct WirePacket *packet) 
     wire_packet_deinit(packet);
 }
 
-static int channel_receive(struct Channel *channel, uint64_t id, size_t fds_max, int64_t deadline_ms,
-                           struct WirePacket *answerp, struct wasmpool_error *error) {
+/* The next packet, within the deadline. */
+static int channel_receive(struct Channel *channel, int64_t deadline_ms, struct WirePacket *packetp,
+                           struct wasmpool_error *error) {
     for (;;) {
-        int r = wire_recv(channel->socket, fds_max ? fds_max : 1, answerp);
+        int r = wire_recv(channel->socket, 1, packetp);
 
+        if (!r)
+            return 0;
         if (r == WIRE_E_AGAIN) {
             if (channel_wait(channel, POLLIN, deadline_ms))
                 return channel_unavailable(channel, "does not answer in time", error);
@@ -166,41 +170,69 @@ static int channel_receive(struct Channel *channel, uint64_t id, size_t fds_max,
             channel->ended = true;
             return channel_unavailable(channel, "has gone", error);
         }
+        return channel_reject(channel, wire_outcome_phrase(r), error);
+    }
+}
+
+/* The answer to request `id`. An Error of id 0 is about the connection: it was refused before anything was asked. */
+static int channel_await(struct Channel *channel, uint64_t id, int64_t deadline_ms, struct WirePacket *answerp,
+                         struct wasmpool_error *error) {
+    for (;;) {
+        int r;
+
+        channel->awaited_id = id;
+        r = channel_receive(channel, deadline_ms, answerp, error);
         if (r)
-            return channel_reject(channel, wire_outcome_phrase(r), error);
-        /* An Error of id 0 is about the connection: it was refused before anything was asked. */
-        if (answerp->message->id == id ||
-            (answerp->message->id == 0 && answerp->message->body_case == WASMPOOL__PACKET__BODY_ERROR))
-            break;
+            return r;
+        channel->awaited_id = 0;
+        if (answerp->message->id == id)
+            return 0;
+        if (answerp->message->id == 0 && answerp->message->body_case == WASMPOOL__PACKET__BODY_ERROR) {
+            channel->ended = true;
+            return 0;
+        }
         channel_discard(channel, answerp);
     }
-    if (answerp->n_fds > fds_max) {
-        wire_packet_deinit(answerp);
-        return channel_reject(channel, wire_outcome_phrase(WIRE_E_FDS), error);
-    }
-    return 0;
+}
+
+/* A request that we gave up is answered all the same. Its answer comes first, and may bring an fd that must be acknowledged
+ * before the next is asked for. */
+static int channel_settle(struct Channel *channel, int64_t deadline_ms, struct wasmpool_error *error) {
+    struct WirePacket late;
+    int r;
+
+    if (!channel->awaited_id)
+        return 0;
+    r = channel_await(channel, channel->awaited_id, deadline_ms, &late, error);
+    if (!r)
+        channel_discard(channel, &late);
+    return r;
 }
 
 int channel_call(struct Channel *channel, WireMessage *request, size_t fds_max, struct WirePacket *answerp,
                  struct wasmpool_error *error) {
     int64_t deadline_ms = channel_now_ms() + channel->timeout_ms;
     struct WirePacket answer;
-    int r;
+    int r = channel->ended ? 0 : channel_settle(channel, deadline_ms, error);
 
-    request->id = ++channel->next_id;
+    if (r)
+        return r;
+    request->id = ++channel->last_id;
     r = channel_send(channel, request, deadline_ms, error);
     /* A daemon that refuses a connection says why before it closes: what it said may still be there to read. */
     if (r && !(r == ERROR_UNAVAILABLE && channel->ended && request->id == 1))
         return r;
-    r = channel_receive(channel, request->id, fds_max, deadline_ms, &answer, error);
+    r = channel_await(channel, request->id, deadline_ms, &answer, error);
     if (r)
         return r;
     if (answer.message->body_case == WASMPOOL__PACKET__BODY_ERROR) {
-        if (answer.message->id == 0)
-            channel->ended = true;
         r = wire_error_get(failure(error), answer.message->error);
         wire_packet_deinit(&answer);
         return r;
+    }
+    if (answer.n_fds > fds_max) {
+        wire_packet_deinit(&answer);
+        return channel_reject(channel, wire_outcome_phrase(WIRE_E_FDS), error);
     }
     *answerp = answer;
     return 0;

@@ -7,9 +7,9 @@
  *   HELLO --admin_hello--> READY --admin_end (end-of-file, deadline, protocol violation)--> ENDED
  *     +------------------------------------------------------------------------------------^
  *
- * What is asked changes nothing, so what waits for room in the socket is the request: it is answered anew when there is
- * some. The same way a List that looked at many slots and found no row goes on in the next turn of the loop, with its cursor
- * moved: one turn never takes long. */
+ * What is asked changes nothing, so what waits for room in the socket is the request: it is answered anew when there
+ * is some. The same way a List that looked at many slots and found no row goes on in the next turn of the loop, with
+ * its cursor moved: one turn never takes long. */
 
 #include "daemon/link.h"
 #include "daemon/server.h"

@@ -29,7 +29,8 @@ void answer_slab_opened(struct Answer *answer, uint64_t id, const struct Slab *s
 void answer_granted(struct Answer *answer, uint64_t id, uint32_t slots);
 void answer_error(struct Answer *answer, uint64_t id, const struct Error *error);
 
-/* What the core refused: `r` is an ErrorCode or a negative errno, of which peers know nothing; `error` says more, or nothing. */
+/* What the core refused: `r` is an ErrorCode or a negative errno, of which peers know nothing; `error` says more, or
+ * nothing. */
 void answer_failure(struct Answer *answer, uint64_t id, int r, struct Error *error);
 
 /* Fill `error` for a negative errno: of the daemon's host, while doing what `doing` says. Returns its code. */

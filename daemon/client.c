@@ -297,8 +297,8 @@ uint64_t client_count_busy(const struct Client *client, enum Kind kind) {
     uint64_t n = 0;
 
     for (const struct Slab *slab = client->slabs; slab; slab = slab->next)
-        for (uint32_t i = 0; slab->shape.kind == kind && i < slab->shape.count; i++)
-            n += slab->records[i].granted && lease_state(lease_load(slab_entry(slab, i))) == LEASE_BUSY;
+        if (slab->shape.kind == kind)
+            n += slab_count_busy(slab);
     return n;
 }
 

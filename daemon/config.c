@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Descriptors that are neither a connection's nor a slab's: standard streams, loop, signals, listeners and their locks, the
- * reserve, administration, and memfds on their way out. */
+/* Descriptors that are neither a connection's nor a slab's: standard streams, loop, signals, listeners and their locks,
+ * the reserve, administration, and memfds on their way out. */
 #define CONFIG_FDS_OWN 48
 #define CONFIG_FDS_PER_CONNECTION 3 /* socket, pidfd, lease table */
 
@@ -60,7 +60,8 @@ void config_init(struct Config *config) {
 
 /* -------------------------------------------------------------------------------------------------- settings */
 
-static int number_set(struct Config *config, const struct ConfigNumber *number, const char *value, struct Error *error) {
+static int number_set(struct Config *config, const struct ConfigNumber *number, const char *value,
+                      struct Error *error) {
     uint64_t parsed;
 
     if (limits_parse_number(value, &parsed))
@@ -282,8 +283,8 @@ static int config_finish_path(const struct Config *config, char *path, const cha
     if (!*path)
         r = paths_join(path, CONFIG_TEXT_BYTES, config->runtime_dir, file);
     if (r || strlen(path) >= PATHS_SOCKET_BYTES)
-        return error_set(error, ERROR_INVALID, "%s: a socket's path has at most %zu bytes, this one is longer: %s", name,
-                         PATHS_SOCKET_BYTES - 1, *path ? path : config->runtime_dir);
+        return error_set(error, ERROR_INVALID, "%s: a socket's path has at most %zu bytes, this one is longer: %s",
+                         name, PATHS_SOCKET_BYTES - 1, *path ? path : config->runtime_dir);
     return 0;
 }
 

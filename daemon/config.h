@@ -53,8 +53,8 @@ struct Config {
 /* The defaults; paths are empty. */
 void config_init(struct Config *config);
 
-/* Everything, in order. 0, or ERROR_INVALID with a message that names the file and line, the variable or the option, and what
- * would be right. After CONFIG_HELP and CONFIG_VERSION nothing but `action` counts. */
+/* Everything, in order. 0, or ERROR_INVALID with a message that names the file and line, the variable or the option,
+ * and what would be right. After CONFIG_HELP and CONFIG_VERSION nothing but `action` counts. */
 int config_load(struct Config *config, int argc, char **argv, struct Error *error);
 
 /* One setting. `section` is "limits" or "daemon", or NULL where there are no sections. 0 or ERROR_INVALID. */

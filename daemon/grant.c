@@ -29,8 +29,8 @@ static void grant_refund(struct Slab *slab, uint32_t slot) {
     client->pool->granted[kind]--;
 }
 
-/* One slot, in the order record, word: a word that is not VACANT in our generation was written by the client, which then
- * uses memory that is charged to it, and gets no more of this slot. */
+/* One slot, in the order record, word. A word that is not VACANT in our generation was written by the client: it gets no more
+ * of this slot. */
 static bool grant_slot(struct Slab *slab, uint32_t slot) {
     struct SlotRecord *record = &slab->records[slot];
 
@@ -40,6 +40,7 @@ static bool grant_slot(struct Slab *slab, uint32_t slot) {
     if (!lease_grant(slab_entry(slab, slot), record->generation))
         return true;
     record->retired = 1;
+    grant_refund(slab, slot);
     return false;
 }
 
@@ -54,6 +55,16 @@ uint32_t grant_slots(struct Slab *slab, uint32_t ask) {
     return n;
 }
 
+/* A slot that came back, by our edge or the client's. */
+static void grant_return(struct Slab *slab, uint32_t slot) {
+    slab->records[slot].generation++;
+    grant_refund(slab, slot);
+    if (slab->client->state == CLIENT_DISCONNECTED)
+        slab_reclaim_slot(slab, slot);
+    else
+        slab_empty_slot(slab, slot);
+}
+
 uint32_t grant_revoke_idle(struct Slab *slab) {
     uint32_t n = 0;
 
@@ -62,9 +73,7 @@ uint32_t grant_revoke_idle(struct Slab *slab) {
 
         if (!record->granted || lease_revoke(slab_entry(slab, i), record->generation))
             continue;
-        record->generation++;
-        grant_refund(slab, i);
-        slab_empty_slot(slab, i);
+        grant_return(slab, i);
         n++;
     }
     return n;
@@ -76,13 +85,9 @@ uint32_t grant_collect(struct Slab *slab) {
     for (uint32_t i = 0; i < slab->shape.count; i++) {
         struct SlotRecord *record = &slab->records[i];
 
-        if (!record->granted || record->retired)
+        if (!record->granted || lease_load(slab_entry(slab, i)) != lease_word(record->generation + 1, LEASE_VACANT))
             continue;
-        if (lease_load(slab_entry(slab, i)) != lease_word(record->generation + 1, LEASE_VACANT))
-            continue;
-        record->generation++;
-        grant_refund(slab, i);
-        slab_empty_slot(slab, i);
+        grant_return(slab, i);
         n++;
     }
     return n;

@@ -8,8 +8,8 @@
  *      |                                    |
  *      +------------ link_close ------------+--> closing --uv_close callbacks--> events->closed
  *
- * Output is bounded by not reading: while an answer waits for room, nobody can ask for the next one. Embedded in its owner,
- * whose memory must live until `closed`. */
+ * Output is bounded by not reading: while an answer waits for room, nobody can ask for the next one. Embedded in its
+ * owner, whose memory must live until `closed`. */
 
 #include "shared/error.h"
 #include "shared/wire.h"

@@ -28,14 +28,14 @@ static int listener_error(struct Error *error, int r, const char *doing, const c
 }
 
 /* Whoever can replace files in the directory can put itself in the daemon's place. */
-static void directory_warn(const char *directory) {
+static void directory_warn(const char *directory, const char *path) {
     struct stat st;
 
     if (stat(directory, &st))
         return;
     if ((st.st_uid && st.st_uid != geteuid()) || (st.st_mode & S_IWOTH && !(st.st_mode & S_ISVTX)))
-        log_event(LOG_LEVEL_WARNING, "directory-unsafe", "path=%s uid=%u why=%s", directory, (unsigned)st.st_uid,
-                  "others can replace the sockets in it");
+        log_event(LOG_LEVEL_WARNING, "directory-unsafe", "path=%s uid=%u why=%s", path, (unsigned)st.st_uid,
+                  "others can replace what lies in its directory");
 }
 
 static int directory_make(const char *path, struct Error *error) {
@@ -54,7 +54,7 @@ static int directory_make(const char *path, struct Error *error) {
     umask(umask_before);
     if (r)
         return listener_error(error, r, "make the directory", directory);
-    directory_warn(directory);
+    directory_warn(directory, path);
     return 0;
 }
 
@@ -100,7 +100,8 @@ static int stale_remove(const char *path, struct Error *error) {
     if (lstat(path, &st))
         return errno == ENOENT ? 0 : listener_error(error, -errno, "look at", path);
     if (!S_ISSOCK(st.st_mode))
-        return error_set(error, ERROR_INVALID, "%s exists and is not a socket: remove it, or choose another path", path);
+        return error_set(error, ERROR_INVALID, "%s exists and is not a socket: remove it, or choose another path",
+                         path);
     if (unlink(path))
         return listener_error(error, -errno, "remove the stale socket", path);
     log_event(LOG_LEVEL_NOTICE, "stale-socket-removed", "path=%s", path);

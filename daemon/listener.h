@@ -4,9 +4,10 @@
 
 /* A listening SEQPACKET socket at a path, held by one daemon at a time.
  *
- * PATH.lock, locked with flock(2), says that a daemon holds PATH, so a socket found there by whoever has the lock is what a
- * dead one left behind. Both files go when the listener is closed. Accepting never fails the daemon: out of descriptors it
- * spends a reserve to say so to whoever asks, and when even that is impossible it stops listening until listener_resume. */
+ * PATH.lock, locked with flock(2), says that a daemon holds PATH, so a socket found there by whoever has the lock is
+ * what a dead one left behind. Both files go when the listener is closed. Accepting never fails the daemon: out of
+ * descriptors it spends a reserve to say so to whoever asks, and when even that is impossible it stops listening
+ * until listener_resume. */
 
 #include "shared/error.h"
 #include "shared/paths.h"
@@ -39,8 +40,8 @@ struct Listener {
     void *data;
 };
 
-/* Make the socket and listen. 0, or a positive ErrorCode, and nothing is left behind: INVALID (the path), REFUSED (another
- * daemon holds it, or no permission), HOST. */
+/* Make the socket and listen. 0, or a positive ErrorCode, and nothing is left behind: INVALID (the path), REFUSED
+ * (another daemon holds it, or no permission), HOST. */
 int listener_open(struct Listener *listener, uv_loop_t *loop, const struct ListenerOptions *options,
                   struct Error *error);
 

@@ -6,8 +6,8 @@
  *
  *   2026-01-31T12:00:00.000Z notice client-cut-off connection=7 pid=4242 uid=1000 why="sent two Hellos"
  *
- * Under journald the line begins with the priority instead of the time stamp and the level. The log is lossy: it never blocks,
- * never fails, and tells how many lines were dropped when it can write again. */
+ * Under journald the line begins with the priority instead of the time stamp and the level. The log is lossy: it
+ * never blocks, never fails, and tells how many lines were dropped when it can write again. */
 
 #include <stddef.h>
 
@@ -31,8 +31,8 @@ const char *log_level_name(enum LogLevel level);
 /* 0, or -EINVAL when there is no level of that name. */
 int log_level_parse(const char *name, enum LogLevel *levelp);
 
-/* `format` is pairs like "pid=%d command=%s": conversions %d %u %ld %lu %lld %llu %zu %s and %%. A %s value is quoted and
- * escaped where it must be, so that no peer can forge a line or a pair. */
+/* `format` is pairs like "pid=%d command=%s": conversions %d %u %ld %lu %lld %llu %zu %s and %%. A %s value is
+ * quoted and escaped where it must be, so that no peer can forge a line or a pair. */
 void log_event(enum LogLevel level, const char *event, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* The event and its pairs as log_event writes them, without what comes in front. Returns the length, below `bytes`. */

@@ -10,8 +10,8 @@ struct Reclaim *reclaim_new(void) {
     return calloc(1, sizeof(struct Reclaim));
 }
 
-void reclaim_add(struct Pool *pool, struct Reclaim *reclaim, int fd, uint64_t bytes) {
-    *reclaim = (struct Reclaim){pool->reclaims, fd, bytes};
+void reclaim_add(struct Pool *pool, struct Reclaim *reclaim, int fd, uint64_t offset, uint64_t bytes) {
+    *reclaim = (struct Reclaim){pool->reclaims, fd, offset, bytes};
     pool->reclaims = reclaim;
 }
 
@@ -26,7 +26,7 @@ struct Reclaim *reclaim_run(struct Reclaim *reclaim) {
     while (reclaim) {
         struct Reclaim *next = reclaim->next;
 
-        memfd_punch(reclaim->fd, 0, reclaim->bytes);
+        memfd_punch(reclaim->fd, reclaim->offset, reclaim->bytes);
         close(reclaim->fd);
         free(reclaim);
         reclaim = next;

@@ -210,8 +210,8 @@ static void server_on_end_signal(uv_signal_t *handle, int number) {
 
     if (server->stopping)
         return;
-    log_event(LOG_LEVEL_INFO, "stopping", "signal=%s clients=%lu memories=%lu", number == SIGTERM ? "SIGTERM" : "SIGINT",
-              server->pool.n_clients, server->pool.granted[KIND_MEMORY]);
+    log_event(LOG_LEVEL_INFO, "stopping", "signal=%s clients=%lu memories=%lu",
+              number == SIGTERM ? "SIGTERM" : "SIGINT", server->pool.n_clients, server->pool.granted[KIND_MEMORY]);
     sd_notify(0, "STOPPING=1");
     server_stop(server);
 }
@@ -379,5 +379,5 @@ void server_run(struct Server *server) {
     if (r)
         log_event(LOG_LEVEL_ERROR, "loop-not-closed", "why=%s", uv_strerror(r));
     log_event(LOG_LEVEL_INFO, "stopped", "accepted=%lu refused=%lu cut_off=%lu", server->counters.accepted,
-              server->counters.refused, server->counters.cut_off);
+              server_count_refused(server), server->counters.cut_off);
 }

@@ -4,9 +4,9 @@
 
 /* The daemon as a whole: one loop, the pool, two listeners, and who is connected to them.
  *
- * It sleeps unless somebody says something; while anything is granted, or something waits that no event announces, it wakes
- * once a second. SIGTERM and SIGINT end it: nothing more is granted, answers that wait for room are given a moment, and what
- * is granted is left as it is, since processes are using it. SIGHUP reads the configuration again. */
+ * It sleeps unless somebody says something; while anything is granted, or something waits that no event announces,
+ * it wakes once a second. SIGTERM and SIGINT end it: nothing more is granted, answers that wait for room are given a
+ * moment, and what is granted is left as it is, since processes are using it. SIGHUP reads the configuration again. */
 
 #include "daemon/config.h"
 #include "daemon/listener.h"
@@ -49,8 +49,8 @@ struct Server {
     char status[128]; /* what the service manager was told */
 };
 
-/* Listen with this configuration. 0, or a positive ErrorCode or negative errno with `error`, and nothing is left behind.
- * argc and argv must stay. */
+/* Listen with this configuration. 0, or a positive ErrorCode or negative errno with `error`, and nothing is left
+ * behind. argc and argv must stay. */
 int server_open(struct Server *server, const struct Config *config, int argc, char **argv, struct Error *error);
 
 /* Serve until a signal ends it, and close everything. */

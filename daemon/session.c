@@ -49,7 +49,7 @@ static int identity_read(int socket, struct ClientIdentity *identity, int *pidfd
     if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &bytes))
         return answer_host_error(error, -errno, "cannot tell who connected");
     fd = features_peer_pidfd(socket, credentials.pid);
-    if (fd == -ESRCH || fd == -EINVAL)
+    if (fd == -ESRCH || fd == -EINVAL || fd == -ENODATA)
         return error_set(error, ERROR_REFUSED, "the process that connected, pid %d, has ended", (int)credentials.pid);
     if (fd < 0)
         return answer_host_error(error, fd, "cannot watch the process that connected");
@@ -259,7 +259,8 @@ static void session_hello(struct Session *session, uint64_t id, const Wasmpool__
         command_copy(client->identity.command, hello->name, strlen(hello->name));
     session_enter(session, SESSION_UNACKED);
     session_log(session, LOG_LEVEL_DEBUG, "client-welcomed", NULL);
-    answer_welcome(&session->answer, id, client->id, &session->server->pool.limits, client->table_fd, LEASE_ENTRIES_MAX);
+    answer_welcome(&session->answer, id, client->id, &session->server->pool.limits, client->table_fd,
+                   LEASE_ENTRIES_MAX);
     session_send(session);
 }
 

@@ -6,12 +6,12 @@
  *
  *   HELLO --session_hello--> UNACKED --session_ack--> READY --session_open_slab (a slab fd is sent)--> UNACKED
  *     |                         |                       |
- *     |                         +--session_disconnect---+--> DISCONNECTED     end-of-file, deadline, protocol violation,
- *     |                         |                       |         |           with the process alive
- *     +-------------------------+------session_end------+---------+--> ENDED  process dead, Goodbye; or nothing was given
+ *     |                         +--session_disconnect---+--> DISCONNECTED   end-of-file, protocol violation,
+ *     |                         |                       |         |         with the process alive
+ *     +-------------------------+------session_end------+---------+--> ENDED   dead, Goodbye; or nothing was given
  *
- * Only the pidfd says that the process is dead. The struct Client lives until ENDED, the memory of the session until libuv has
- * closed its handles. Changed by session_enter alone. */
+ * Only the pidfd says that the process is dead. The struct Client lives until ENDED, the memory of the session until
+ * libuv has closed its handles. Changed by session_enter alone. */
 
 #include "daemon/answer.h"
 #include "daemon/client.h"

@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +60,7 @@ struct Slab *slab_free(struct Slab *slab) {
     if (!slab)
         return NULL;
     if (slab->fd >= 0 && slab->client) {
-        reclaim_add(slab->client->pool, slab->reclaim, slab->fd, slab->shape.file_bytes);
+        reclaim_add(slab->client->pool, slab->reclaim, slab->fd, 0, slab->shape.file_bytes);
     } else {
         if (slab->fd >= 0)
             close(slab->fd);
@@ -87,6 +88,23 @@ int slab_empty_slot(struct Slab *slab, uint32_t slot) {
     return r;
 }
 
+void slab_reclaim_slot(struct Slab *slab, uint32_t slot) {
+    uint64_t offset = shape_slot_offset(&slab->shape, slot);
+    struct Reclaim *reclaim;
+    int fd;
+
+    slab->records[slot].retired = 1;
+    if (slab->fd < 0 || memfd_has_pages(slab->fd, offset, slab->shape.stride) <= 0)
+        return;
+    /* Without either the pages stay until the slab goes. */
+    fd = fcntl(slab->fd, F_DUPFD_CLOEXEC, 0);
+    reclaim = fd < 0 ? NULL : reclaim_new();
+    if (reclaim)
+        reclaim_add(slab->client->pool, reclaim, fd, offset, slab->shape.stride);
+    else if (fd >= 0)
+        close(fd);
+}
+
 void slab_measure(struct Slab *slab) {
     struct Client *client = slab->client;
     struct stat st;
@@ -98,6 +116,16 @@ void slab_measure(struct Slab *slab) {
     client->resident_bytes += resident - slab->resident_bytes;
     client->pool->resident_bytes += resident - slab->resident_bytes;
     slab->resident_bytes = resident;
+}
+
+uint32_t slab_count_busy(const struct Slab *slab) {
+    uint32_t n = 0;
+
+    for (uint32_t i = 0, granted = 0; granted < slab->n_granted && i < slab->shape.count; i++) {
+        granted += slab->records[i].granted;
+        n += slab->records[i].granted && lease_state(lease_load(slab_entry(slab, i))) == LEASE_BUSY;
+    }
+    return n;
 }
 
 /* A label is whatever the client wrote: end it, and keep what can be printed. */
@@ -116,12 +144,10 @@ void slab_view(const struct Slab *slab, uint32_t slot, struct SlotView *view) {
     bool whole;
 
     *view = (struct SlotView){0};
-    if (record->retired || (record->granted && atomic_load(&((struct LeaseEntry *)entry)->flags) & LEASE_FLAG_RETIRED))
-        view->state = "retired";
-    else if (record->granted)
-        view->state = lease_word_name(word);
-    else
+    if (!record->granted)
         return;
+    view->state = atomic_load(&((struct LeaseEntry *)entry)->flags) & LEASE_FLAG_RETIRED ? "retired"
+                                                                                         : lease_word_name(word);
     if (slab->fd >= 0)
         memfd_resident(slab->fd, shape_slot_offset(&slab->shape, slot), slab->shape.stride, SLAB_EXTENTS_MAX,
                        &view->resident_bytes, &whole);

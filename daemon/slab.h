@@ -32,7 +32,7 @@ struct Slab {
 
 /* What an inspector sees of one slot. Strings are copied out of the table, and clean. */
 struct SlotView {
-    const char *state; /* idle, busy, recalled, retired; NULL: neither granted nor retired */
+    const char *state; /* idle, busy, recalled, retired (the client could not reset it); NULL: not granted */
     uint64_t pages, taken_ns, resident_bytes;
     char label[LEASE_LABEL_BYTES];
 };
@@ -46,6 +46,12 @@ struct LeaseEntry *slab_entry(const struct Slab *slab, uint32_t slot);
 
 /* Make sure that a slot that is about to be granted has no pages. 0, or a negative errno: then it is retired. */
 int slab_empty_slot(struct Slab *slab, uint32_t slot);
+
+/* Give a slot's pages back, later and off the loop, and never grant it again: for clients that have no future. */
+void slab_reclaim_slot(struct Slab *slab, uint32_t slot);
+
+/* Slots that the table says are busy (or recalled), among those that we granted. */
+uint32_t slab_count_busy(const struct Slab *slab);
 
 void slab_measure(struct Slab *slab);
 void slab_view(const struct Slab *slab, uint32_t slot, struct SlotView *view);

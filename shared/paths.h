@@ -27,8 +27,8 @@ int paths_runtime_dir(char *buffer, size_t bytes);
 /* The path of FILE (PATHS_TENANTS, PATHS_ADMIN) in that directory. Errors as above. */
 int paths_default(char *buffer, size_t bytes, const char *file);
 
-/* For whoever connects: the same; but /run/wasmpool/FILE when the user has no daemon of its own, that is, when nothing is
- * at its default path. */
+/* For whoever connects: the same; but /run/wasmpool/FILE when the user has no daemon of its own, that is, when
+ * nothing is at its default path. */
 int paths_find(char *buffer, size_t bytes, const char *file);
 
 #endif

@@ -23,8 +23,8 @@ static void list_print_head(void) {
 static void list_print_row(const Wasmpool__ListRow *row) {
     char command[TEXT_BYTES], state[TEXT_BYTES], size[TEXT_BYTES], age[TEXT_BYTES], label[TEXT_BYTES];
 
-    printf("%8" PRIu32 " %6" PRIu32 " %-16s %5" PRIu32 " %5" PRIu32 " %-8s %-8s %8" PRIu64 " %10s %8s  %s%s\n", row->pid,
-           row->uid, text_clean(command, row->command), row->slab, row->slot, kind_name(row->kind),
+    printf("%8" PRIu32 " %6" PRIu32 " %-16s %5" PRIu32 " %5" PRIu32 " %-8s %-8s %8" PRIu64 " %10s %8s  %s%s\n",
+           row->pid, row->uid, text_clean(command, row->command), row->slab, row->slot, kind_name(row->kind),
            text_clean(state, row->state), row->pages, text_size(size, row->resident_bytes),
            row->age_ms ? text_duration(age, row->age_ms) : "-", text_clean(label, row->label),
            row->disconnected ? " (disconnected)" : "");

@@ -1,0 +1,32 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+# Runs the README's example as it stands there, but in the build folder and with the compiler of this build, and checks what it
+# prints. Usage: readme.sh BUILD COMPILER...
+set -eu
+build=$1
+shift
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch" "$build/run" "$build/hello" "$build/hello.c"' EXIT
+
+# $* is the compiler with its flags, one string on purpose.
+sed -n '/^```sh$/,/^```$/p' README.md | sed "/^\`\`\`/d; s,build/,$build/,g; s,^cc ,$* ," >"$scratch/example.sh"
+
+passed=0 failed=0
+check() {
+    if eval "$2"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED: $1"
+        cat "$scratch/output"
+    fi
+}
+
+sh -eu "$scratch/example.sh" >"$scratch/output" 2>&1 && status=0 || status=$?
+check "the example ends with 0, not $status" '[ "$status" = 0 ]'
+check "it allocates with and without the daemon" '[ "$(grep -c "^65536 bytes at 0x" "$scratch/output")" = 2 ]'
+check "wasmpoolctl status shows the pool" 'grep -q "^memory  *1000 " "$scratch/output"'
+check "the daemon had the client" 'grep -q client-accepted "$scratch/output"'
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
