@@ -345,32 +345,6 @@ bool config_fit_fds(struct Config *config, uint64_t fds_max) {
 
 /* -------------------------------------------------------------------------------------------------- printing */
 
-/* The largest unit that says the number exactly. */
-static const char *size_text(char *buffer, size_t bytes, uint64_t value) {
-    static const char suffixes[] = "\0KMGT";
-    unsigned unit = 0;
-
-    while (value && !(value % 1024) && unit < 4) {
-        value /= 1024;
-        unit++;
-    }
-    snprintf(buffer, bytes, "%" PRIu64 "%.1s", value, &suffixes[unit]);
-    return buffer;
-}
-
-static const char *limit_text(char *buffer, size_t bytes, const struct LimitInfo *info, uint64_t value) {
-    static const char *const autos[] = {"auto", "yes", "no"};
-
-    if (info->unit == LIMIT_BOOL)
-        return value ? "true" : "false";
-    if (info->unit == LIMIT_AUTO)
-        return value < 3 ? autos[value] : "auto";
-    if (info->unit == LIMIT_BYTES)
-        return size_text(buffer, bytes, value);
-    snprintf(buffer, bytes, "%" PRIu64, value);
-    return buffer;
-}
-
 void config_print(const struct Config *config, FILE *stream) {
     char buffer[32];
 
@@ -383,7 +357,7 @@ void config_print(const struct Config *config, FILE *stream) {
     fprintf(stream, "\n[limits]\n");
     for (size_t i = 0; i < LIMIT_INFOS_N; i++)
         fprintf(stream, "%s = %s\n", LIMIT_INFOS[i].name,
-                limit_text(buffer, sizeof(buffer), &LIMIT_INFOS[i], limits_get(&config->limits, &LIMIT_INFOS[i])));
+                limits_format(buffer, sizeof(buffer), &LIMIT_INFOS[i], limits_get(&config->limits, &LIMIT_INFOS[i])));
 }
 
 void config_print_help(FILE *stream) {
@@ -404,7 +378,7 @@ void config_print_help(FILE *stream) {
                     "and behind --set; later ones win.\n\nSection [limits]:\n");
     for (size_t i = 0; i < LIMIT_INFOS_N; i++)
         fprintf(stream, "  %-28s  %-8s %s\n", LIMIT_INFOS[i].name,
-                limit_text(buffer, sizeof(buffer), &LIMIT_INFOS[i], LIMIT_INFOS[i].standard), LIMIT_INFOS[i].meaning);
+                limits_format(buffer, sizeof(buffer), &LIMIT_INFOS[i], LIMIT_INFOS[i].standard), LIMIT_INFOS[i].meaning);
     fprintf(stream, "\nSection [daemon]:\n");
     for (size_t i = 0; i < CONFIG_NUMBERS_N; i++)
         fprintf(stream, "  %-28s  %-8" PRIu64 " %s\n", config_numbers[i].name, config_numbers[i].standard,

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -107,6 +108,32 @@ int limits_set(struct Limits *limits, const char *name, const char *value, struc
                          info->least, info->most);
     *limits_at(limits, info) = number;
     return 0;
+}
+
+/* The largest unit that says the number exactly. */
+static const char *limits_format_size(char *buffer, size_t bytes, uint64_t value) {
+    static const char suffixes[] = "\0KMGT";
+    unsigned unit = 0;
+
+    while (value && !(value % 1024) && unit < 4) {
+        value /= 1024;
+        unit++;
+    }
+    snprintf(buffer, bytes, "%" PRIu64 "%.1s", value, &suffixes[unit]);
+    return buffer;
+}
+
+const char *limits_format(char *buffer, size_t bytes, const struct LimitInfo *info, uint64_t value) {
+    static const char *const autos[] = {"auto", "yes", "no"};
+
+    if (info->unit == LIMIT_BOOL)
+        return value ? "true" : "false";
+    if (info->unit == LIMIT_AUTO)
+        return value < 3 ? autos[value] : "auto";
+    if (info->unit == LIMIT_BYTES)
+        return limits_format_size(buffer, bytes, value);
+    snprintf(buffer, bytes, "%" PRIu64, value);
+    return buffer;
 }
 
 int limits_check(const struct Limits *limits, struct Error *error) {

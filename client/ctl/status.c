@@ -31,7 +31,7 @@ static void status_print_limits(const Wasmpool__StatusReport *report) {
     printf("\nLIMIT\n");
     for (size_t i = 0; i < LIMIT_INFOS_N; i++)
         printf("%-28s %s\n", LIMIT_INFOS[i].name,
-               text_limit(buffer, &LIMIT_INFOS[i], limits_get(&limits, &LIMIT_INFOS[i])));
+               limits_format(buffer, sizeof(buffer), &LIMIT_INFOS[i], limits_get(&limits, &LIMIT_INFOS[i])));
 }
 
 static void status_print_features(const Wasmpool__StatusReport *report) {

@@ -46,16 +46,3 @@ const char *text_duration(char buffer[TEXT_BYTES], uint64_t ms) {
         snprintf(buffer, TEXT_BYTES, "%" PRIu64 " d", ms / (24 * 60 * 60 * 1000));
     return buffer;
 }
-
-const char *text_limit(char buffer[TEXT_BYTES], const struct LimitInfo *info, uint64_t value) {
-    static const char *const autos[] = {"auto", "yes", "no"};
-
-    if (info->unit == LIMIT_BYTES)
-        return text_size(buffer, value);
-    if (info->unit == LIMIT_BOOL)
-        return value ? "true" : "false";
-    if (info->unit == LIMIT_AUTO && value < 3)
-        return autos[value];
-    snprintf(buffer, TEXT_BYTES, "%" PRIu64, value);
-    return buffer;
-}

@@ -4,8 +4,6 @@
 
 /* Values as people read them. Each function writes into `buffer` and returns it. */
 
-#include "shared/limits.h"
-
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,8 +17,5 @@ const char *text_size(char buffer[TEXT_BYTES], uint64_t bytes);
 
 /* 250 ms, 3.2 s, 5 min, 2 h, 3 d */
 const char *text_duration(char buffer[TEXT_BYTES], uint64_t ms);
-
-/* A limit's value in its unit. */
-const char *text_limit(char buffer[TEXT_BYTES], const struct LimitInfo *info, uint64_t value);
 
 #endif
