@@ -45,7 +45,7 @@ daemon_libs    = $(shell pkg-config --libs libuv libsystemd inih) $(proto_libs)
 json_libs      = $(shell pkg-config --libs jansson)
 criterion_libs = $(shell pkg-config --libs criterion)
 
-programs := $(BUILD)/wasmpoold $(BUILD)/wasmpoolctl
+programs := $(BUILD)/wasmpoold $(BUILD)/wasmpoolctl $(BUILD)/wasmpool-thumbs
 libraries := $(BUILD)/libwasmpool.a $(BUILD)/$(SONAME)
 
 .DEFAULT_GOAL := all
@@ -155,15 +155,257 @@ $(thumbs_gen)/%.o: $(thumbs_gen)/%.c
 $(BUILD)/$(thumbs)/%.o: OURS += $(thumbs_cflags)
 # The same arithmetic as the guest's: nothing fused.
 $(BUILD)/$(thumbs)/thumb.o: OURS += -ffp-contract=off
+# stb shifts into sign bits and the like; what becomes of it is what the sandbox is for.
+$(BUILD)/$(thumbs)/thumb.o $(BUILD)/$(thumbs)/make-images.o: OURS += -fno-sanitize=undefined
 $(BUILD)/$(thumbs)/sandbox.o: $(thumbs_gen)/thumbs.wasm $(thumbs_gen)/thumbs.h
 
 $(BUILD)/thumbs-images: $(call objects,$(addprefix $(thumbs)/,make-images.c scenes.c job.c))
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^
 
+$(BUILD)/thumbs-demo: $(call objects,$(addprefix $(thumbs)/,demo.c demo-process.c demo-watch.c demo-mishap.c demo-check.c))
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(json_libs)
+
 $(BUILD)/wasmpool-thumbs: $(thumbs_objects) $(BUILD)/libwasmpool.a
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ $(json_libs) $(proto_libs) -lm
+
+$(BUILD)/tests/client/thumbs/%.o: OURS += $(thumbs_cflags)
+$(BUILD)/tests/client/thumbs/test-thumbs: $(call objects,$(wildcard tests/client/thumbs/*.c) tests/support/leak.c \
+                                          $(addprefix $(thumbs)/,wasi.c images.c))
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(criterion_libs)
+
+.PHONY: demo demo-run check-thumbs
+
+## demo            thumbnails of untrusted images in sandboxes, watched and checked; KILL=worker, KILL=daemon, LIMIT=2
+demo: deps
+	@$(MAKE) --no-print-directory demo-run
+
+demo-run: $(BUILD)/thumbs-demo $(BUILD)/thumbs-images $(programs)
+	@$(BUILD)/thumbs-demo $(if $(KILL),--kill $(KILL)) $(if $(LIMIT),--limit $(LIMIT)) $(BUILD) $(thumbs)/gif
+
+check-thumbs: $(BUILD)/tests/client/thumbs/test-thumbs $(BUILD)/wasmpool-thumbs $(BUILD)/thumbs-images
+	@$(BUILD)/tests/client/thumbs/test-thumbs
+	@tests/e2e/thumbs.sh $(BUILD)
+
+# ------------------------------------------------------------------------------------------------ wasm2c runtime, tests/wasm
+
+wasm2c_flags  := -Iclient/wasm2c -Itests/wasm
+wasm_suites   := $(patsubst tests/wasm/%.wast,%,$(wildcard tests/wasm/*.wast))
+wasm_programs  = $(wasm_suites:%=$(BUILD)/tests/wasm/$(1)/%)
+wasm_calls    := allocate_memory grow_memory free_memory allocate_funcref_table grow_funcref_table free_funcref_table \
+                 allocate_externref_table grow_externref_table free_externref_table free
+wasm2c_client := $(BUILD)/client/wasm2c/wasm-rt-impl.o $(BUILD)/libwasmpool.a
+
+$(BUILD)/client/wasm2c/%.o $(BUILD)/tests/wasm/%.o: OURS += $(wasm2c_flags)
+$(BUILD)/tests/client/wasm2c/%.o $(BUILD)/tests/stress/wasm2c-%.o: OURS += $(wasm2c_flags)
+
+$(BUILD)/libwasmpool-wasm2c-wrap.a: $(BUILD)/client/wasm2c/wrap.o
+	$(call say,AR)
+	@rm -f $@
+	$(Q)ar crs $@ $<
+
+$(BUILD)/tests/wasm/generate: $(BUILD)/tests/wasm/generate.o
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(json_libs)
+
+# Never with sanitizers, as above.
+$(BUILD)/tests/wasm/%.a: tests/wasm/%.wast tests/wasm/translate.sh tests/wasm/host.h $(BUILD)/tests/wasm/generate
+	$(call say,WAST)
+	$(Q)CC='$(CC)' GUEST_CFLAGS='-std=gnu17 -O1 -fno-optimize-sibling-calls -frounding-math -fsignaling-nans -w $(wasm2c_flags)' \
+	    tests/wasm/translate.sh $(BUILD)/tests/wasm/generate $< $(BUILD)/gen/wast/$* $@
+
+# Each .wast file three times: with the runtime, with the sabotaged one, and with Debian's under the linker's --wrap.
+$(BUILD)/tests/wasm/plain/%: $(BUILD)/tests/wasm/%.a $(BUILD)/tests/wasm/host.o $(wasm2c_client)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -o $@ -Wl,--whole-archive $< -Wl,--no-whole-archive $(filter-out $<,$^) $(proto_libs) -lm
+
+$(BUILD)/tests/wasm/sabotaged/%: $(BUILD)/tests/wasm/%.a $(BUILD)/tests/wasm/host.o $(BUILD)/tests/wasm/sabotage.o \
+                                 $(BUILD)/libwasmpool.a
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -o $@ -Wl,--whole-archive $< -Wl,--no-whole-archive $(filter-out $<,$^) $(proto_libs) -lm
+
+$(BUILD)/tests/wasm/wrapped/%: $(BUILD)/tests/wasm/%.a $(BUILD)/tests/wasm/host-of-debian.o \
+                               $(BUILD)/libwasmpool-wasm2c-wrap.a $(BUILD)/libwasmpool.a
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -o $@ -Wl,--whole-archive $< -Wl,--no-whole-archive $(filter-out $<,$^) \
+	    $(wasm_calls:%=-Wl,--wrap=wasm_rt_%) -lwasm-rt-impl $(proto_libs) -lm
+
+$(BUILD)/tests/wasm/host-of-debian.o: tests/wasm/host.c tests/wasm/host.h | $(BUILD)/gen/proto/wasmpool.pb-c.h
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) -I/usr/src/wasm2c $(OURS) $(CFLAGS) $(CPPFLAGS) -c -o $@ $<
+
+$(BUILD)/tests/client/wasm2c/test-runtime: $(BUILD)/tests/client/wasm2c/test-runtime.o $(BUILD)/tests/support/leak.o \
+                                           $(wasm2c_client)
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(proto_libs) $(criterion_libs)
+
+$(BUILD)/tests/stress/wasm2c-threads: $(BUILD)/tests/stress/wasm2c-threads.o $(wasm2c_client)
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(proto_libs)
+
+.PHONY: check-wasm check-wasm-wrap check-wasm-sabotage check-wasm-spec
+
+## check-wasm      real WebAssembly from .wast files, on both implementations (or on WASMPOOL_ADDRESS alone)
+check-wasm: $(call wasm_programs,plain) $(BUILD)/wasmpoold
+	@tests/wasm/run.sh $(BUILD)/wasmpoold $(call wasm_programs,plain)
+
+# The same over Debian's libwasm-rt-impl.a.
+check-wasm-wrap: $(call wasm_programs,wrapped)
+	@WASMPOOL_ADDRESS=embedded: tests/wasm/run.sh $(BUILD)/wasmpoold $(call wasm_programs,wrapped)
+
+# Each defect that a runtime could have is noticed.
+check-wasm-sabotage: $(call wasm_programs,sabotaged)
+	@tests/wasm/sabotage.sh $(call wasm_programs,sabotaged)
+
+# wabt's own harness over WASM_SPEC_DIR and over our files.
+check-wasm-spec: $(BUILD)/libwasmpool.a
+	@BUILD=$(BUILD) CC='$(CC)' tests/wasm/spec.sh
+
+# ------------------------------------------------------------------------------------------------ bench
+
+bench_gen     := $(BUILD)/gen/bench
+bench_modules := empty memory64k memory1m table1000
+bench_flags   := -I$(bench_gen) -I/usr/src/wasm2c
+
+$(bench_gen)/%.c $(bench_gen)/%.h: tests/bench/%.wat
+	@mkdir -p $(@D)
+	$(call say,WASM2C)
+	$(Q)wat2wasm $< -o $(bench_gen)/$*.wasm
+	$(Q)wasm2c -n $* -o $(bench_gen)/$*.c $(bench_gen)/$*.wasm
+
+$(bench_gen)/%.o: $(bench_gen)/%.c
+	$(call say,CC)
+	$(Q)$(CC) -O2 -fPIC -fno-optimize-sibling-calls -frounding-math -fsignaling-nans -w $(bench_flags) -c -o $@ $<
+
+$(BUILD)/tests/bench/work-stock.o: OURS += $(bench_flags)
+$(BUILD)/tests/bench/work-stock.o: $(bench_modules:%=$(bench_gen)/%.h)
+
+$(BUILD)/bench-cycle: $(call objects,$(addprefix tests/bench/,cycle.c gain.c gang.c work.c work-pool.c work-stock.c work-floor.c)) \
+                      $(bench_modules:%=$(bench_gen)/%.o) $(BUILD)/libwasmpool.a
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ -lwasm-rt-impl $(proto_libs) -lm
+
+$(BUILD)/bench: $(call objects,$(addprefix tests/bench/,bench.c series.c runner.c sample.c figures.c report.c))
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(json_libs) -lm
+
+$(BUILD)/with-daemon: $(BUILD)/tests/bench/with-daemon.o
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^
+
+.PHONY: bench bench-run check-syscalls check-syscalls-run
+bench_programs := $(BUILD)/with-daemon $(BUILD)/wasmpoold $(BUILD)/bench-cycle
+
+## bench           what a cycle costs, beside the stock wasm2c runtime and what the machine allows; also build/bench.json
+bench: deps
+	@$(MAKE) --no-print-directory bench-run
+
+bench-run: $(bench_programs) $(BUILD)/bench
+	@$(BUILD)/with-daemon $(BUILD)/wasmpoold -- $(BUILD)/bench --cycle $(BUILD)/bench-cycle --json $(BUILD)/bench.json
+
+## check-syscalls  a warm cycle makes no system call, and the daemon sleeps through it
+check-syscalls: deps
+	@$(MAKE) --no-print-directory check-syscalls-run
+
+check-syscalls-run: $(bench_programs)
+	@$(BUILD)/with-daemon $(BUILD)/wasmpoold -- tests/bench/check-syscalls.sh $(BUILD)/bench-cycle
+
+# ------------------------------------------------------------------------------------------------ tests
+
+# tests/X/test-Y.c is a Criterion program of its own, tests/stress/Y.c a plain one. Those of daemon/ link the daemon, all
+# others the client: both have their slab_*.
+test_support  := $(call objects,$(filter-out tests/support/test-% tests/support/planted-%,$(wildcard tests/support/*.c)))
+test_client   := $(patsubst %.c,$(BUILD)/%,$(wildcard $(addprefix tests/,$(addsuffix /test-*.c,support shared client e2e hostile))))
+test_daemon   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/daemon/test-*.c))
+test_stress   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/stress/*.c))
+test_programs := $(test_client) $(test_daemon) $(BUILD)/tests/client/wasm2c/test-runtime \
+                 $(BUILD)/tests/client/thumbs/test-thumbs
+
+$(BUILD)/tests/support/daemon.o: OURS += -DTEST_DAEMON='"$(abspath $(BUILD))/wasmpoold"'
+
+$(BUILD)/internal-tests.a: $(test_support)
+
+$(test_client) $(BUILD)/tests/support/planted-leak: %: %.o $(BUILD)/internal-tests.a $(BUILD)/internal-client.a \
+                                                    $(BUILD)/internal-shared.a
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(criterion_libs) $(proto_libs)
+
+$(test_daemon): %: %.o $(BUILD)/internal-tests.a $(BUILD)/internal-daemon.a $(BUILD)/internal-shared.a
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(criterion_libs) $(daemon_libs)
+
+$(filter-out %/wasm2c-threads,$(test_stress)): %: %.o $(BUILD)/internal-tests.a $(BUILD)/internal-client.a \
+                                               $(BUILD)/internal-shared.a
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(proto_libs)
+
+# What `check` runs behind the unit tests: programs, and commands with arguments, in quotes, with what they need.
+check_programs := $(test_stress)
+check_commands := "tests/client/exports.sh $(BUILD)"
+check_needs    := $(libraries)
+ifeq ($(filter thread,$(SANITIZE)),)
+check_commands += "$(MAKE) -s check-wasm" "$(MAKE) -s check-wasm-wrap" "$(MAKE) -s check-wasm-sabotage" \
+                  "$(MAKE) -s check-wasm-spec" "$(MAKE) -s check-syscalls-run" "tests/e2e/thumbs.sh $(BUILD)" \
+                  "tests/e2e/readme.sh $(BUILD) $(CC)"
+check_needs    += $(programs) $(BUILD)/thumbs-images
+endif
+
+.PHONY: check check-run check-unit
+
+## check           everything above but bench and demo, and all unit, stress and end-to-end tests
+check: deps
+	@$(MAKE) --no-print-directory check-run
+
+# ThreadSanitizer does not work under Criterion 2.4.1: with SANITIZE=thread only tests/stress runs.
+ifeq ($(filter thread,$(SANITIZE)),)
+check-run: $(BUILD)/wasmpoold $(test_programs) $(BUILD)/tests/support/planted-leak $(check_programs) $(check_needs)
+	+@tests/run $(test_programs) $(check_programs) $(check_commands)
+else
+check-run: $(test_stress)
+	@tests/run $(test_stress)
+endif
+
+## check-unit      the Criterion tests alone
+check-unit: $(BUILD)/wasmpoold $(test_programs) $(BUILD)/tests/support/planted-leak
+	@tests/run $(test_programs)
+
+# ------------------------------------------------------------------------------------------------ install
+
+manuals := $(patsubst %.scd,$(BUILD)/%,$(wildcard daemon/*.scd client/ctl/*.scd client/examples/thumbs/*.scd))
+
+$(BUILD)/%: %.scd
+	@mkdir -p $(@D)
+	$(call say,MAN)
+	$(Q)scdoc <$< >$@
+
+$(BUILD)/wasmpool.pc: Makefile
+	@mkdir -p $(@D)
+	$(Q)printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' 'Name: wasmpool' \
+	    'Description: instance allocator for WebAssembly, shared among processes' 'Version: $(VERSION)' \
+	    'Libs: -L$${libdir} -lwasmpool' 'Requires.private: libprotobuf-c' 'Cflags: -I$${includedir}' >$@
+
+## install         put programs, library, header, pkg-config file and manual pages under DESTDIR and PREFIX
+.PHONY: install
+install: all
+	@$(MAKE) --no-print-directory install-run
+
+.PHONY: install-run
+install-run: $(programs) $(libraries) $(manuals) $(BUILD)/wasmpool.pc $(BUILD)/libwasmpool-wasm2c-wrap.a
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig include share/wasmpool/wasm2c \
+	    share/man/man1 share/man/man5 share/man/man8 share/bash-completion/completions)
+	install $(programs) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(BUILD)/libwasmpool.a $(BUILD)/libwasmpool-wasm2c-wrap.a $(DESTDIR)$(PREFIX)/lib
+	install $(BUILD)/$(SONAME) $(DESTDIR)$(PREFIX)/lib
+	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libwasmpool.so
+	install -m 644 $(BUILD)/wasmpool.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m 644 client/wasmpool.h client/wasm2c/wasmpool-wasm2c.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 $(wildcard client/wasm2c/*.c client/wasm2c/*.h) $(DESTDIR)$(PREFIX)/share/wasmpool/wasm2c
+	for page in $(manuals); do install -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; done
+	install -m 644 client/ctl/wasmpoolctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/wasmpoolctl
 
 ## clean           remove everything that was built
 clean:

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 
-/* Scopes: all slots of an instance taken at once, and handed out as its instantiation asks for them. Part of wasm-rt-impl.c
- * and wrap.c.
+/* Scopes: all slots of an instance taken at once, and handed out as its instantiation asks for them. Part of
+ * wasm-rt-impl.c and wrap.c.
  *
- * A scope has two references: its owner's, which wasmpool_wasm2c_release drops, and that of the thread whose instantiation
- * it serves, which is dropped when everything is handed out, at the thread's next prefetch, or when that thread finds it
- * released. So a scope may be released on another thread without leaving this one a dangling pointer. */
+ * A scope has two references: its owner's, which wasmpool_wasm2c_release drops, and that of the thread whose
+ * instantiation it serves, which is dropped when everything is handed out, at the thread's next prefetch, or when
+ * that thread finds it released. So a scope may be released on another thread without leaving this one a dangling
+ * pointer. */
 
 #include <stdarg.h>
 
@@ -17,7 +18,7 @@ struct wasmpool_wasm2c_scope {
     uint32_t n_memories, n_tables;
     uint32_t next_memory, next_table;
     atomic_bool has_strays; /* the default pool served calls that did not match */
-    struct Lease leases[];  /* memories, then tables, by defined index */
+    struct Holding holdings[];  /* memories, then tables, by defined index */
 };
 
 static _Thread_local struct wasmpool_wasm2c_scope *scope_of_thread;
@@ -48,17 +49,17 @@ static uint32_t table_elements_max(const struct wasmpool_table_type *type) {
     return type->has_maximum ? type->maximum : UINT32_MAX;
 }
 
-static struct Lease *scope_hand_out(struct wasmpool_wasm2c_scope *scope, struct Lease *lease) {
-    if (!lease_hand_out(lease))
+static struct Holding *scope_hand_out(struct wasmpool_wasm2c_scope *scope, struct Holding *holding) {
+    if (!holding_hand_out(holding))
         return NULL;
     /* What is allocated after the last one is another instance's, and must not go back with this one. */
     if (scope->next_memory == scope->n_memories && scope->next_table == scope->n_tables)
         scope_leave();
-    return lease;
+    return holding;
 }
 
 /* The next prefetched memory, if it is the one that is asked for. */
-static struct Lease *scope_next_memory(uint32_t pages, uint32_t pages_max) {
+static struct Holding *scope_next_memory(uint32_t pages, uint32_t pages_max) {
     struct wasmpool_wasm2c_scope *scope = scope_current();
     const struct wasmpool_memory_type *type;
 
@@ -67,10 +68,10 @@ static struct Lease *scope_next_memory(uint32_t pages, uint32_t pages_max) {
     type = wasmpool_module_memory(scope->module, scope->next_memory);
     if (type->minimum != pages || memory_pages_max(type) != pages_max)
         return NULL;
-    return scope_hand_out(scope, &scope->leases[scope->next_memory++]);
+    return scope_hand_out(scope, &scope->holdings[scope->next_memory++]);
 }
 
-static struct Lease *scope_next_table(const struct wasmpool_table_type *wanted) {
+static struct Holding *scope_next_table(const struct wasmpool_table_type *wanted) {
     struct wasmpool_wasm2c_scope *scope = scope_current();
     const struct wasmpool_table_type *type;
 
@@ -80,7 +81,7 @@ static struct Lease *scope_next_table(const struct wasmpool_table_type *wanted) 
     if (type->minimum != wanted->minimum || type->element != wanted->element ||
         table_elements_max(type) != table_elements_max(wanted))
         return NULL;
-    return scope_hand_out(scope, &scope->leases[scope->n_memories + scope->next_table++]);
+    return scope_hand_out(scope, &scope->holdings[scope->n_memories + scope->next_table++]);
 }
 
 /* The scope that is answerable for what the default pool serves to this thread now, or NULL. */
@@ -144,8 +145,8 @@ static int module_is_suitable(const struct wasmpool_module *module, const struct
 
 static int scope_fill(struct wasmpool_wasm2c_scope *scope, struct wasmpool *pool, struct wasmpool_error *error) {
     for (uint32_t i = 0; i < scope->n_memories; i++) {
-        scope->leases[i].pool = pool;
-        scope->leases[i].memory = wasmpool_instance_memory(scope->instance, i);
+        scope->holdings[i].pool = pool;
+        scope->holdings[i].memory = wasmpool_instance_memory(scope->instance, i);
     }
     for (uint32_t i = 0; i < scope->n_tables; i++) {
         const struct wasmpool_table_type *type = wasmpool_module_table(scope->module, i);
@@ -156,8 +157,8 @@ static int scope_fill(struct wasmpool_wasm2c_scope *scope, struct wasmpool *pool
             return refuse(error, "element_size", bytes, table->element_size,
                           "wasm2c needs elements of %u bytes in table %u, the pool has %u: open it with "
                           "wasmpool_wasm2c_open", bytes, i, table->element_size);
-        scope->leases[scope->n_memories + i].pool = pool;
-        scope->leases[scope->n_memories + i].table = table;
+        scope->holdings[scope->n_memories + i].pool = pool;
+        scope->holdings[scope->n_memories + i].table = table;
     }
     return 0;
 }
@@ -166,6 +167,7 @@ int wasmpool_wasm2c_prefetch(struct wasmpool_wasm2c_scope **scopep, struct wasmp
                              const struct wasmpool_request *request, struct wasmpool_error *error) {
     struct wasmpool_wasm2c_scope *scope;
     struct wasmpool_module_counts counts;
+    size_t n_leases;
     int result;
 
     wasmpool_module_counts(request->module, &counts);
@@ -174,7 +176,8 @@ int wasmpool_wasm2c_prefetch(struct wasmpool_wasm2c_scope **scopep, struct wasmp
         result = module_is_suitable(request->module, &counts, error);
     if (result)
         return result;
-    scope = calloc(1, sizeof(*scope) + ((size_t)counts.defined_memories + counts.defined_tables) * sizeof(struct Lease));
+    n_leases = (size_t)counts.defined_memories + counts.defined_tables;
+    scope = calloc(1, sizeof(*scope) + n_leases * sizeof(scope->holdings[0]));
     if (!scope) {
         if (error)
             *error = (struct wasmpool_error){.code = -ENOMEM, .message = "out of memory"};
@@ -208,9 +211,9 @@ struct wasmpool_wasm2c_scope *wasmpool_wasm2c_release(struct wasmpool_wasm2c_sco
     if (scope == scope_of_thread)
         scope_leave();
     if (atomic_load(&scope->has_strays))
-        leases_free(scope);
+        holdings_free(scope);
     for (uint32_t i = 0; i < scope->n_memories + scope->n_tables; i++)
-        lease_forget(&scope->leases[i]);
+        holding_forget(&scope->holdings[i]);
     wasmpool_deallocate_module(&scope->instance);
     scope_unref(scope);
     return NULL;

@@ -2,9 +2,9 @@
 
 /* Traps, exceptions and the signals that become traps, each thread for itself. Part of wasm-rt-impl.c.
  *
- * A fault is the guest's, and a trap, in two cases: the address lies within reach of a memory of ours, or it lies beneath
- * the calling thread's own stack where the stack pointer is. Any other fault is a bug of the host: the handler that was
- * there before gets it, or the process dies of it as if we were not here. */
+ * A fault is the guest's, and a trap, in two cases: the address lies within reach of a memory of ours, or it lies
+ * beneath the calling thread's own stack where the stack pointer is. Any other fault is a bug of the host: the handler
+ * that was there before gets it, or the process dies of it as if we were not here. */
 
 #include <errno.h>
 #include <signal.h>
@@ -14,12 +14,13 @@
 #include <unistd.h>
 
 #if WASM_RT_USE_STACK_DEPTH_COUNT
-#error "wasmpool finds exhausted stacks by their guards: leave WASM_RT_USE_STACK_DEPTH_COUNT and MEMCHECK_SIGNAL_HANDLER alone"
+#error "wasmpool finds exhausted stacks by their guards: do not define WASM_RT_USE_STACK_DEPTH_COUNT"
 #endif
 
 /* The handler itself, and one that it may hand on to. */
 #define SIGNAL_STACK_BYTES ((size_t)64 << 10)
-/* Between a thread's guard and a frame that is larger than it; also the gap that the kernel keeps beneath a main stack. */
+/* Between a thread's guard and a frame that is larger than it; also the gap that the kernel keeps beneath a main
+ * stack. */
 #define STACK_GAP_BYTES ((uintptr_t)1 << 20)
 /* wabt's own bound of what a tag carries. */
 #define EXCEPTION_BYTES_MAX 65536
@@ -92,8 +93,8 @@ uint32_t wasm_rt_register_tag(uint32_t size) {
     return atomic_fetch_add(&tags, 1);
 }
 
-/* The values may be those of the active exception itself, rethrown. The buffer is the heap's, because a thread that never
- * throws should not pay for it in the size of its stack. */
+/* The values may be those of the active exception itself, rethrown. The buffer is the heap's, because a thread that
+ * never throws should not pay for it in the size of its stack. */
 void wasm_rt_load_exception(uint32_t tag, uint32_t size, const void *values) {
     assert(size <= EXCEPTION_BYTES_MAX);
     if (size > thread.exception_capacity) {
@@ -177,14 +178,24 @@ static void fault_hand_on(int signal, siginfo_t *info, void *context) {
     }
 }
 
+/* Leaves the handler for good, so the kernel will not unblock the signal that it blocked for it. */
+__attribute__((noreturn)) static void fault_trap(int signal, wasm_rt_trap_t code) {
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, signal);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    wasm_rt_trap(code);
+}
+
 static void thread_on_fault(int signal, siginfo_t *info, void *context) {
     uintptr_t address = (uintptr_t)info->si_addr;
 
     if (info->si_code > 0 && thread.target) {
         if (granule_reaches(address))
-            wasm_rt_trap(WASM_RT_TRAP_OOB);
+            fault_trap(signal, WASM_RT_TRAP_OOB);
         if (signal == SIGSEGV && fault_is_stack_overflow(address, context))
-            wasm_rt_trap(WASM_RT_TRAP_EXHAUSTION);
+            fault_trap(signal, WASM_RT_TRAP_EXHAUSTION);
     }
     fault_hand_on(signal, info, context);
 }
@@ -253,6 +264,7 @@ int wasmpool_wasm2c_thread_init(void) {
 
 void wasmpool_wasm2c_thread_free(void) {
     scope_leave();
+    thread.target = NULL;
     free(thread.exception);
     thread.exception = NULL;
     thread.exception_bytes = thread.exception_capacity = 0;

@@ -2,8 +2,8 @@
 #ifndef WASMPOOL_WASM_RT_IMPL_H
 #define WASMPOOL_WASM_RT_IMPL_H
 
-/* What a host of wasm2c modules includes: Debian's header, save that each thread has a jump buffer of its own. The macros
- * in there, wasm_rt_impl_try above all, name the buffer where they are used, and so find ours. */
+/* What a host of wasm2c modules includes: Debian's header, save that each thread has a jump buffer of its own. The
+ * macros in there, wasm_rt_impl_try above all, name the buffer where they are used, and so find ours. */
 
 #include "wasm-rt.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 
-/* For hosts that keep Debian's libwasm-rt-impl.a: its memories and tables replaced at link time, its traps kept. Since the
- * latter have one jump buffer for the whole process, such a host must run wasm in one thread only, and every bad access
- * of its own is taken for the guest's. The drop-in runtime has neither defect; this is for programs that cannot be compiled
- * anew. Link with
+/* For hosts that keep Debian's libwasm-rt-impl.a: its memories and tables replaced at link time, its traps kept. Since
+ * the latter have one jump buffer for the whole process, such a host must run wasm in one thread only, and every bad
+ * access of its own is taken for the guest's. The drop-in runtime has neither defect; this is for programs that cannot
+ * be compiled anew. Link with
  *
  *     -lwasmpool-wasm2c-wrap -lwasmpool -lprotobuf-c -lwasm-rt-impl
  *     -Wl,--wrap=wasm_rt_allocate_memory -Wl,--wrap=wasm_rt_grow_memory -Wl,--wrap=wasm_rt_free_memory
@@ -22,7 +22,7 @@
 #define RUNTIME(name) __wrap_##name
 
 #include "granule.h"
-#include "lease.c"
+#include "holding.c"
 #include "scope.c"
 #include "calls.c"
 

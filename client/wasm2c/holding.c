@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 
-/* A lease: what a memory or table that generated code knows only by its address is for the allocator. And the process's
- * default pool, which leases to those who did not prefetch. Part of wasm-rt-impl.c and wrap.c. */
+/* A holding: what a memory or table that generated code knows only by its address is for the allocator. And the process's
+ * default pool, which serves those who did not prefetch. Part of wasm-rt-impl.c and wrap.c. */
 
 #include <errno.h>
 #include <pthread.h>
@@ -13,15 +13,15 @@
 #define MEMORY_PAGES_MAX UINT32_C(65535)
 #define MEMORY_PAGE_BYTES UINT32_C(65536)
 
-static_assert((uint64_t)MEMORY_PAGES_MAX * MEMORY_PAGE_BYTES <= UINT32_MAX, "a memory's size does not fit");
-static_assert(MEMORY_RESERVATION_BYTES == UINT64_C(4294967296), "keep the setting below in step");
-static_assert(MEMORY_GUARD_BYTES == UINT64_C(4295032832), "keep the setting below in step");
-static_assert(sizeof(wasm_rt_funcref_t) == 24, "funcrefs of another wabt");
-static_assert(sizeof(wasm_rt_externref_t) == 8, "externrefs of another wabt");
+_Static_assert((uint64_t)MEMORY_PAGES_MAX * MEMORY_PAGE_BYTES <= UINT32_MAX, "a memory's size does not fit");
+_Static_assert(MEMORY_RESERVATION_BYTES == UINT64_C(4294967296), "keep the setting below in step");
+_Static_assert(MEMORY_GUARD_BYTES == UINT64_C(4295032832), "keep the setting below in step");
+_Static_assert(sizeof(wasm_rt_funcref_t) == 24, "funcrefs of another wabt");
+_Static_assert(sizeof(wasm_rt_externref_t) == 8, "externrefs of another wabt");
 
-/* Handed out by a scope (`memory` or `table` is the instance's, the lease part of the scope), or by the default pool (it is
- * `own`, the lease on the heap and in the default pool's list). */
-struct Lease {
+/* Handed out by a scope (`memory` or `table` is the instance's, the holding part of the scope), or by the default pool
+ * (it is `own`, the holding on the heap and in the default pool's list). */
+struct Holding {
     struct wasmpool *pool;
     struct wasmpool_memory *memory; /* or NULL */
     struct wasmpool_table *table;   /* or NULL */
@@ -30,8 +30,8 @@ struct Lease {
         struct wasmpool_table table;
     } own;
     const struct wasmpool_wasm2c_scope *scope; /* default pool: whose release gives it back too, or NULL */
-    struct Lease *previous, *next;             /* in the default pool's list */
-    struct Lease *next_table;                  /* in its bucket */
+    struct Holding *previous, *next; /* in the default pool's list */
+    struct Holding *next_table;      /* in its bucket */
     bool handed_out;
 };
 
@@ -41,7 +41,7 @@ struct Lease {
 
 static struct TableBucket {
     pthread_mutex_t lock;
-    struct Lease *first;
+    struct Holding *first;
 } table_buckets[TABLE_BUCKETS] = {[0 ... TABLE_BUCKETS - 1] = {.lock = PTHREAD_MUTEX_INITIALIZER}};
 
 /* Tables start on host pages, neighbours at strides of many. */
@@ -49,59 +49,59 @@ static struct TableBucket *table_bucket(const void *base) {
     return &table_buckets[((uint64_t)(uintptr_t)base >> 12) * UINT64_C(0x9e3779b97f4a7c15) >> 58];
 }
 
-static void table_claim(struct Lease *lease) {
-    struct TableBucket *bucket = table_bucket(lease->table->base);
+static void table_claim(struct Holding *holding) {
+    struct TableBucket *bucket = table_bucket(holding->table->base);
 
     pthread_mutex_lock(&bucket->lock);
-    lease->next_table = bucket->first;
-    bucket->first = lease;
+    holding->next_table = bucket->first;
+    bucket->first = holding;
     pthread_mutex_unlock(&bucket->lock);
 }
 
-static struct Lease *table_find(const void *base) {
+static struct Holding *table_find(const void *base) {
     struct TableBucket *bucket = table_bucket(base);
-    struct Lease *lease;
+    struct Holding *holding;
 
     if (!base)
         return NULL;
     pthread_mutex_lock(&bucket->lock);
-    for (lease = bucket->first; lease && lease->table->base != base; lease = lease->next_table)
+    for (holding = bucket->first; holding && holding->table->base != base; holding = holding->next_table)
         ;
     pthread_mutex_unlock(&bucket->lock);
-    return lease;
+    return holding;
 }
 
-static void table_drop(struct Lease *lease) {
-    struct TableBucket *bucket = table_bucket(lease->table->base);
+static void table_drop(struct Holding *holding) {
+    struct TableBucket *bucket = table_bucket(holding->table->base);
 
     pthread_mutex_lock(&bucket->lock);
-    for (struct Lease **at = &bucket->first; *at; at = &(*at)->next_table)
-        if (*at == lease) {
-            *at = lease->next_table;
+    for (struct Holding **at = &bucket->first; *at; at = &(*at)->next_table)
+        if (*at == holding) {
+            *at = holding->next_table;
             break;
         }
     pthread_mutex_unlock(&bucket->lock);
 }
 
 /* From here on its address is known to the functions below and to the signal handler. */
-static bool lease_hand_out(struct Lease *lease) {
-    if (lease->memory && !granule_claim(lease->memory->base, lease))
+static bool holding_hand_out(struct Holding *holding) {
+    if (holding->memory && !granule_claim(holding->memory->base, holding))
         return false;
-    if (lease->table)
-        table_claim(lease);
-    lease->handed_out = true;
+    if (holding->table)
+        table_claim(holding);
+    holding->handed_out = true;
     return true;
 }
 
 /* Must come before the slot goes back: the next one to take it claims the same address. */
-static void lease_forget(struct Lease *lease) {
-    if (!lease->handed_out)
+static void holding_forget(struct Holding *holding) {
+    if (!holding->handed_out)
         return;
-    if (lease->memory)
-        granule_drop(lease->memory->base);
-    if (lease->table)
-        table_drop(lease);
-    lease->handed_out = false;
+    if (holding->memory)
+        granule_drop(holding->memory->base);
+    if (holding->table)
+        table_drop(holding);
+    holding->handed_out = false;
 }
 
 /* ------------------------------------------------------------------------------------------------ opening */
@@ -156,13 +156,13 @@ int wasmpool_wasm2c_open(struct wasmpool **poolp, const struct wasmpool_options 
 /* ------------------------------------------------------------------------------------------------ the default pool */
 
 static struct {
-    pthread_mutex_t lock; /* of what follows, and of the links of the leases in the list */
+    pthread_mutex_t lock; /* of what follows, and of the links of the holdings in the list */
     struct wasmpool *pool;
-    struct Lease *leases;
+    struct Holding *holdings;
 } standard = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* Modules of several memories and tables should run here without anyone having to configure it. With a daemon these maxima
- * are the daemon's. */
+/* Modules of several memories and tables should run here without anyone having to configure it. With a daemon these
+ * maxima are the daemon's. */
 static int default_pool_open(struct wasmpool_error *error) {
     static const char *const settings[] = {"max_memories_per_module=100", "max_tables_per_module=100", NULL};
     const char *address = getenv("WASMPOOL_ADDRESS");
@@ -184,112 +184,112 @@ int wasmpool_wasm2c_default_pool(struct wasmpool **poolp, struct wasmpool_error 
     return result;
 }
 
-static void lease_link(struct Lease *lease) {
+static void holding_link(struct Holding *holding) {
     pthread_mutex_lock(&standard.lock);
-    lease->next = standard.leases;
-    if (lease->next)
-        lease->next->previous = lease;
-    standard.leases = lease;
+    holding->next = standard.holdings;
+    if (holding->next)
+        holding->next->previous = holding;
+    standard.holdings = holding;
     pthread_mutex_unlock(&standard.lock);
 }
 
-static void lease_unlink_locked(struct Lease *lease) {
-    if (lease->previous)
-        lease->previous->next = lease->next;
+static void holding_unlink_locked(struct Holding *holding) {
+    if (holding->previous)
+        holding->previous->next = holding->next;
     else
-        standard.leases = lease->next;
-    if (lease->next)
-        lease->next->previous = lease->previous;
-    lease->previous = lease->next = NULL;
+        standard.holdings = holding->next;
+    if (holding->next)
+        holding->next->previous = holding->previous;
+    holding->previous = holding->next = NULL;
 }
 
 /* Of the default pool, and out of its list. */
-static void lease_give_back(struct Lease *lease) {
-    lease_forget(lease);
-    if (lease->memory)
-        wasmpool_deallocate_memory(lease->pool, lease->memory);
-    if (lease->table)
-        wasmpool_deallocate_table(lease->pool, lease->table);
-    free(lease);
+static void holding_give_back(struct Holding *holding) {
+    holding_forget(holding);
+    if (holding->memory)
+        wasmpool_deallocate_memory(holding->pool, holding->memory);
+    if (holding->table)
+        wasmpool_deallocate_table(holding->pool, holding->table);
+    free(holding);
 }
 
-static void lease_free(struct Lease *lease) {
+static void holding_free(struct Holding *holding) {
     pthread_mutex_lock(&standard.lock);
-    lease_unlink_locked(lease);
+    holding_unlink_locked(holding);
     pthread_mutex_unlock(&standard.lock);
-    lease_give_back(lease);
+    holding_give_back(holding);
 }
 
-/* All leases of one scope, or all there are. */
-static void leases_free(const struct wasmpool_wasm2c_scope *scope) {
-    struct Lease *doomed = NULL;
+/* All holdings of one scope, or all there are. */
+static void holdings_free(const struct wasmpool_wasm2c_scope *scope) {
+    struct Holding *doomed = NULL;
 
     pthread_mutex_lock(&standard.lock);
-    for (struct Lease *lease = standard.leases, *next; lease; lease = next) {
-        next = lease->next;
-        if (scope && lease->scope != scope)
+    for (struct Holding *holding = standard.holdings, *next; holding; holding = next) {
+        next = holding->next;
+        if (scope && holding->scope != scope)
             continue;
-        lease_unlink_locked(lease);
-        lease->next = doomed;
-        doomed = lease;
+        holding_unlink_locked(holding);
+        holding->next = doomed;
+        doomed = holding;
     }
     pthread_mutex_unlock(&standard.lock);
     while (doomed) {
-        struct Lease *next = doomed->next;
+        struct Holding *next = doomed->next;
 
-        lease_give_back(doomed);
+        holding_give_back(doomed);
         doomed = next;
     }
 }
 
 static void default_pool_close(void) {
-    leases_free(NULL);
+    holdings_free(NULL);
     pthread_mutex_lock(&standard.lock);
     standard.pool = wasmpool_close(standard.pool);
     pthread_mutex_unlock(&standard.lock);
 }
 
 /* Allocate what `wanted` says from the default pool. NULL when it is exhausted or cannot be opened. */
-static struct Lease *lease_try(const struct wasmpool_memory_type *memory_type,
+static struct Holding *holding_try(const struct wasmpool_memory_type *memory_type,
                                const struct wasmpool_table_type *table_type, int *resultp) {
-    struct Lease *lease = calloc(1, sizeof(*lease));
+    struct Holding *holding = calloc(1, sizeof(*holding));
 
-    if (!lease)
+    if (!holding)
         return NULL;
-    *resultp = wasmpool_wasm2c_default_pool(&lease->pool, NULL);
+    *resultp = wasmpool_wasm2c_default_pool(&holding->pool, NULL);
     if (!*resultp && memory_type) {
-        lease->memory = &lease->own.memory;
-        *resultp = wasmpool_allocate_memory(lease->pool, memory_type, NULL, lease->memory, NULL);
+        holding->memory = &holding->own.memory;
+        *resultp = wasmpool_allocate_memory(holding->pool, memory_type, NULL, holding->memory, NULL);
     }
     if (!*resultp && table_type) {
-        lease->table = &lease->own.table;
-        *resultp = wasmpool_allocate_table(lease->pool, table_type, NULL, lease->table, NULL);
+        holding->table = &holding->own.table;
+        *resultp = wasmpool_allocate_table(holding->pool, table_type, NULL, holding->table, NULL);
     }
     if (*resultp) {
-        free(lease);
+        free(holding);
         return NULL;
     }
-    return lease;
+    return holding;
 }
 
 /* NULL when the default pool is exhausted or cannot be opened; wasmpool_wasm2c_default_pool says why. */
-static struct Lease *lease_new(const struct wasmpool_memory_type *memory_type,
+static struct Holding *holding_new(const struct wasmpool_memory_type *memory_type,
                                const struct wasmpool_table_type *table_type,
                                const struct wasmpool_wasm2c_scope *scope) {
     int result = 0;
-    struct Lease *lease = lease_try(memory_type, table_type, &result);
+    struct Holding *holding = holding_try(memory_type, table_type, &result);
 
     /* A forked child inherits the default pool without having asked for it; it gets one of its own. */
-    if (!lease && result == WASMPOOL_E_FORKED) {
+    if (!holding && result == WASMPOOL_E_FORKED) {
         default_pool_close();
-        lease = lease_try(memory_type, table_type, &result);
+        holding = holding_try(memory_type, table_type, &result);
     }
-    if (!lease)
+    if (!holding)
         return NULL;
-    lease->scope = scope;
-    lease_link(lease);
-    if (lease_hand_out(lease))
-        return lease;
-    lease_free(lease);
+    holding->scope = scope;
+    holding_link(holding);
+    if (holding_hand_out(holding))
+        return holding;
+    holding_free(holding);
     return NULL;
 }
