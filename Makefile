@@ -332,7 +332,7 @@ $(BUILD)/internal-tests.a: $(test_support)
 $(test_client) $(BUILD)/tests/support/planted-leak: %: %.o $(BUILD)/internal-tests.a $(BUILD)/internal-client.a \
                                                     $(BUILD)/internal-shared.a
 	$(call say,LINK)
-	$(Q)$(LINK) -o $@ $^ $(criterion_libs) $(proto_libs)
+	$(Q)$(LINK) -o $@ $^ $(criterion_libs) $(json_libs) $(proto_libs)
 
 $(test_daemon): %: %.o $(BUILD)/internal-tests.a $(BUILD)/internal-daemon.a $(BUILD)/internal-shared.a
 	$(call say,LINK)
@@ -362,15 +362,15 @@ check: deps
 
 # ThreadSanitizer does not work under Criterion 2.4.1: with SANITIZE=thread only tests/stress runs.
 ifeq ($(filter thread,$(SANITIZE)),)
-check-run: $(BUILD)/wasmpoold $(test_programs) $(BUILD)/tests/support/planted-leak $(check_programs) $(check_needs)
+check-run: $(BUILD)/wasmpoold $(BUILD)/wasmpoolctl $(test_programs) $(BUILD)/tests/support/planted-leak $(check_programs) $(check_needs)
 	+@tests/run $(test_programs) $(check_programs) $(check_commands)
 else
-check-run: $(test_stress)
+check-run: $(BUILD)/wasmpoold $(test_stress)
 	@tests/run $(test_stress)
 endif
 
 ## check-unit      the Criterion tests alone
-check-unit: $(BUILD)/wasmpoold $(test_programs) $(BUILD)/tests/support/planted-leak
+check-unit: $(BUILD)/wasmpoold $(BUILD)/wasmpoolctl $(test_programs) $(BUILD)/tests/support/planted-leak
 	@tests/run $(test_programs)
 
 # ------------------------------------------------------------------------------------------------ install

@@ -14,6 +14,7 @@
 
 #define CONFIG_FILE_DEFAULT "/etc/wasmpool/wasmpoold.conf"
 #define CONFIG_TEXT_BYTES 256
+#define CONFIG_FDS_LEAST 52 /* the daemon's own, and a connection with one slab; libuv aborts where there are none */
 
 /* Numbers of section [daemon]. X(name, field of struct Config, default, least, most, meaning) */
 #define CONFIG_NUMBERS(X)                                                                                              \

@@ -347,6 +347,9 @@ int server_open(struct Server *server, const struct Config *config, int argc, ch
 
     *server = (struct Server){.config = *config, .argc = argc, .argv = argv, .started_ns = uv_hrtime()};
     server->fds_max = server_raise_fds();
+    if (server->fds_max < CONFIG_FDS_LEAST)
+        return error_limit(error, ERROR_HOST, "RLIMIT_NOFILE", server->fds_max, 0, CONFIG_FDS_LEAST,
+                           "too few file descriptors to serve anyone");
     server_report_fds(server);
     features_probe(&server->features);
     r = uv_loop_init(&server->loop);

@@ -6,9 +6,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -310,8 +312,17 @@ static void session_close_slab(struct Session *session, const Wasmpool__CloseSla
         session_cut_off(session, 0, "closed a slab that it does not have");
 }
 
+/* fds in flight are bounded over all clients: one that goes on without having received its own would use up the others'. */
+static bool session_is_unread(const struct Session *session) {
+    int bytes = 0;
+
+    return !ioctl(session->link.socket, SIOCOUTQ, &bytes) && bytes > 0;
+}
+
 static void session_ack(struct Session *session) {
-    if (session->state == SESSION_UNACKED)
+    if (session->state == SESSION_UNACKED && session_is_unread(session))
+        session_cut_off(session, 0, "acknowledged a message that it has not received");
+    else if (session->state == SESSION_UNACKED)
         session_enter(session, SESSION_READY);
     else
         session_cut_off(session, 0, "acknowledged a message without an fd");
@@ -351,7 +362,10 @@ static void session_dispatch(struct Session *session, const WireMessage *message
         session_ack(session);
         break;
     case WASMPOOL__PACKET__BODY_GOODBYE:
-        session_end(session, "goodbye");
+        if (session_is_unread(session))
+            session_cut_off(session, 0, "said goodbye before it received what it was sent");
+        else
+            session_end(session, "goodbye");
         break;
     default:
         session_unsupported(session, message->id);

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "tests/bench/figures.h"
+#include "tests/bench/report.h"
+#include "tests/bench/series.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* bench: measure, print, and end with status 1 when something that must hold does not. The daemon's address comes from
+ * with-daemon, in BENCH_ADDRESS. */
+
+#define REPETITIONS 15
+#define GAIN_REPETITIONS_LEAST 7 /* where the machine is busy, wait for them: */
+#define GAIN_ATTEMPTS_MOST 75    /* half a second each */
+
+struct Bench {
+    const char *json;
+    unsigned repetitions;
+    struct Series series;
+    struct Figures figures;
+};
+
+static void parse(struct Bench *bench, int argc, char **argv) {
+    static const struct option options[] = {
+        {"cycle", required_argument, NULL, 'c'},
+        {"json", required_argument, NULL, 'j'},
+        {"repetitions", required_argument, NULL, 'r'},
+        {NULL, 0, NULL, 0},
+    };
+    int option, n;
+
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
+        switch (option) {
+        case 'c':
+            bench->series.program = optarg;
+            break;
+        case 'j':
+            bench->json = optarg;
+            break;
+        case 'r':
+            n = atoi(optarg);
+            bench->repetitions = n < 1 ? 1 : n > SAMPLE_MAX ? SAMPLE_MAX : (unsigned)n;
+            break;
+        default:
+            exit(2);
+        }
+    bench->series.address = getenv("BENCH_ADDRESS");
+    if (!bench->series.program || !bench->series.address) {
+        fprintf(stderr, "usage: with-daemon DAEMON -- bench --cycle BENCH-CYCLE [--json FILE] [--repetitions N]\n");
+        exit(2);
+    }
+}
+
+static bool one_processor(void) {
+    cpu_set_t set;
+
+    return !sched_getaffinity(0, sizeof(set), &set) && CPU_COUNT(&set) < 2;
+}
+
+static int repeat(struct Bench *bench) {
+    unsigned attempts = 0, enough;
+    int r = 0;
+
+    bench->series.one_processor = one_processor();
+    for (unsigned i = 0; i < bench->repetitions && !r; i++) {
+        r = series_repeat(&bench->series, i);
+        if (!r && !bench->series.one_processor)
+            r = series_repeat_gain(&bench->series);
+    }
+    enough = bench->repetitions < GAIN_REPETITIONS_LEAST ? bench->repetitions : GAIN_REPETITIONS_LEAST;
+    while (!r && !bench->series.one_processor && bench->series.gain_ratio.n < enough && attempts++ < GAIN_ATTEMPTS_MOST)
+        r = series_repeat_gain(&bench->series);
+    return r;
+}
+
+int main(int argc, char **argv) {
+    static struct Bench bench = {.repetitions = REPETITIONS};
+    int r, missed = 0;
+
+    parse(&bench, argc, argv);
+    r = repeat(&bench);
+    if (r) {
+        fprintf(stderr, "bench: a measurement failed: %s\n", strerror(-r));
+        return 2;
+    }
+    figures_add_timed(&bench.figures, &bench.series);
+    figures_add_counted(&bench.figures, &bench.series);
+    report_text(&bench.series, &bench.figures);
+    if (bench.json) {
+        r = report_json(&bench.series, &bench.figures, bench.json);
+        if (r) {
+            fprintf(stderr, "bench: %s: %s\n", bench.json, strerror(-r));
+            return 2;
+        }
+    }
+    for (unsigned i = 0; i < bench.figures.n; i++)
+        missed += bench.figures.at[i].outcome == FIGURE_MISSED;
+    return missed ? 1 : 0;
+}

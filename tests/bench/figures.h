@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#ifndef TESTS_BENCH_FIGURES_H
+#define TESTS_BENCH_FIGURES_H
+
+/* What must hold, with the figures that show whether it does. */
+
+#include "tests/bench/series.h"
+
+enum Outcome { FIGURE_OK, FIGURE_MISSED, FIGURE_SKIPPED };
+
+struct Figure {
+    enum Outcome outcome;
+    double value, bound;
+    char text[320];
+};
+
+#define FIGURES_MAX 16
+
+struct Figures {
+    struct Figure at[FIGURES_MAX];
+    unsigned n;
+};
+
+/* From what was timed. */
+void figures_add_timed(struct Figures *figures, const struct Series *series);
+
+/* Counted in one run each under strace: round trips, file descriptors and mappings. */
+void figures_add_counted(struct Figures *figures, const struct Series *series);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#ifndef TESTS_BENCH_RUNNER_H
+#define TESTS_BENCH_RUNNER_H
+
+/* Run bench-cycle, each measurement in a fresh process: no variant leaves its heap, mappings or faults to the next. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* What to run: bench-cycle's options of the same names. */
+struct Task {
+    const char *work, *module, *address, *against;
+    unsigned touch, processes, rounds, ms; /* ms: 0 means `cycles` */
+    uint64_t warm, cycles, hold;
+};
+
+struct Rate {
+    double ns;     /* a cycle of one process, the mean of all processes */
+    double per_us; /* cycles of all processes together */
+};
+
+/* 0, or a negative errno; the program has said why then. */
+int runner_measure(const char *program, const struct Task *task, struct Rate *ratep);
+
+/* bench-cycle --against: cycles a microsecond of `against` and of the task by one process, and of both by two processes, each the
+ * mean of the rounds that nobody interrupted. */
+struct Gains {
+    unsigned rounds;
+    double alone[2], both[2];
+};
+int runner_gains(const char *program, const struct Task *task, struct Gains *gainsp);
+
+/* Run it under strace and read what the listed calls did. The caller closes the file. */
+int runner_trace(const char *program, const struct Task *task, const char *calls, FILE **tracep);
+
+/* Can strace trace here? If not, `reason` says why not. */
+bool runner_can_trace(char *reason, size_t bytes);
+
+#endif

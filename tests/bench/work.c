@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "tests/bench/work.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct WorkModule MODULES[] = {
+    {"empty", 0, 0},
+    {"memory64k", 1, 0},
+    {"memory1m", 16, 0},
+    {"table1000", 0, 1000},
+};
+
+const struct WorkModule *work_module(const char *name) {
+    for (size_t i = 0; i < sizeof(MODULES) / sizeof(MODULES[0]); i++)
+        if (!strcmp(MODULES[i].name, name))
+            return &MODULES[i];
+    return NULL;
+}
+
+size_t work_module_bytes(const struct WorkModule *module) {
+    return (size_t)module->wasm_pages * 65536 + (size_t)module->table_elements * 8;
+}
+
+void *work_allocate(size_t bytes) {
+    void *block = calloc(1, bytes);
+
+    if (!block)
+        work_fail("memory", "there is none");
+    return block;
+}
+
+void work_fail(const char *what, const char *why) {
+    fprintf(stderr, "bench-cycle: %s: %s\n", what, why);
+    exit(1);
+}
+
+unsigned work_pin(unsigned n) {
+    /* As it was at first: pinning narrows it. */
+    static cpu_set_t allowed;
+    unsigned count = (unsigned)CPU_COUNT(&allowed), seen = 0;
+    cpu_set_t one;
+
+    if (!count) {
+        if (sched_getaffinity(0, sizeof(allowed), &allowed))
+            return 1;
+        count = (unsigned)CPU_COUNT(&allowed);
+    }
+    CPU_ZERO(&one);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &allowed) && seen++ == n % count)
+            CPU_SET(cpu, &one);
+    sched_setaffinity(0, sizeof(one), &one);
+    return count;
+}

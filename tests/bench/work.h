@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#ifndef TESTS_BENCH_WORK_H
+#define TESTS_BENCH_WORK_H
+
+/* What bench-cycle can measure: something that is set up once and then done over and over. */
+
+#include <stddef.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#define WORK_TOUCH_MAX 16 /* touched pages are a 16th of the memory apart, whatever their number */
+
+/* A module that every runtime can make instances of; tests/bench/NAME.wat is the same for wasm2c. */
+struct WorkModule {
+    const char *name;
+    uint32_t wasm_pages;     /* of its one memory; 0: it has none */
+    uint32_t table_elements; /* of its one table of externrefs, 8 bytes each; 0: it has none */
+};
+
+struct WorkOptions {
+    const struct WorkModule *module;
+    const char *address; /* of the library's allocator; NULL: its default */
+    uint32_t touch;      /* pages of the memory that each cycle writes to */
+};
+
+struct Work {
+    const char *name, *meaning;
+    /* All end the process with a message when they fail: a measurement with a hole in it is none. */
+    void *(*open)(const struct WorkOptions *options);
+    void (*run)(void *state, uint64_t cycles);
+    void (*hold)(void *state, uint64_t instances); /* have so many at one time; NULL where that means nothing */
+    void (*close)(void *state);
+};
+
+extern const struct Work WORK_POOL, WORK_STOCK, WORK_ZERO, WORK_CAS, WORK_CLOCK, WORK_ROUNDTRIP_NEAR, WORK_ROUNDTRIP_FAR;
+
+const struct WorkModule *work_module(const char *name);
+/* The bytes of the module's memory or table; 0 when it has neither. */
+size_t work_module_bytes(const struct WorkModule *module);
+
+/* Write to `touch` pages of a memory. */
+static inline void work_touch(uint8_t *base, size_t bytes, uint32_t touch) {
+    for (uint32_t i = 0; i < touch; i++)
+        *(volatile uint64_t *)(base + i * (bytes / WORK_TOUCH_MAX)) = ~(uint64_t)i;
+}
+
+/* Between two looks at the clock: long against the look, short against a measurement. */
+#define WORK_BATCH_NS 20000
+
+static inline uint64_t work_now_ns(void) {
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+void *work_allocate(size_t bytes);
+_Noreturn void work_fail(const char *what, const char *why);
+
+/* Stay on the n-th of the processors that this process may use. Returns how many there are. */
+unsigned work_pin(unsigned n);
+
+#endif
