@@ -284,7 +284,8 @@ $(bench_gen)/%.o: $(bench_gen)/%.c
 $(BUILD)/tests/bench/work-stock.o: OURS += $(bench_flags)
 $(BUILD)/tests/bench/work-stock.o: $(bench_modules:%=$(bench_gen)/%.h)
 
-$(BUILD)/bench-cycle: $(call objects,$(addprefix tests/bench/,cycle.c gain.c gang.c work.c work-pool.c work-stock.c work-floor.c)) \
+$(BUILD)/bench-cycle: $(call objects,$(addprefix tests/bench/,cycle.c gain.c gang.c work.c work-pool.c work-stock.c \
+                                        work-floor.c)) \
                       $(bench_modules:%=$(bench_gen)/%.o) $(BUILD)/libwasmpool.a
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ -lwasm-rt-impl $(proto_libs) -lm
@@ -305,6 +306,7 @@ bench: deps
 	@$(MAKE) --no-print-directory bench-run
 
 bench-run: $(bench_programs) $(BUILD)/bench
+	$(if $(SANITIZE),$(error a bench of instrumented code says nothing: run it without SANITIZE))
 	@$(BUILD)/with-daemon $(BUILD)/wasmpoold -- $(BUILD)/bench --cycle $(BUILD)/bench-cycle --json $(BUILD)/bench.json
 
 ## check-syscalls  a warm cycle makes no system call, and the daemon sleeps through it
@@ -366,7 +368,7 @@ check-run: $(BUILD)/wasmpoold $(BUILD)/wasmpoolctl $(test_programs) $(BUILD)/tes
 	+@tests/run $(test_programs) $(check_programs) $(check_commands)
 else
 check-run: $(BUILD)/wasmpoold $(test_stress)
-	@tests/run $(test_stress)
+	@tests/run $(test_stress) "tests/stress/planted-race.sh $(BUILD)"
 endif
 
 ## check-unit      the Criterion tests alone

@@ -13,8 +13,4 @@ int memory_allocate(struct wasmpool *pool, const struct wasmpool_memory_type *ty
 int table_allocate(struct wasmpool *pool, const struct wasmpool_table_type *type, uint32_t index, const char *label,
                    struct wasmpool_table *table, struct wasmpool_error *error);
 
-/* Tell those who inspect that a slot was taken, with how many bytes and for what. */
-void slot_announce(struct LeaseEntry *entry, uint64_t bytes, const char *label);
-void slot_announce_bytes(struct LeaseEntry *entry, uint64_t bytes);
-
 #endif

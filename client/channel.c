@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -153,6 +154,12 @@ static void channel_discard(struct Channel *channel, struct WirePacket *packet) 
     wire_packet_deinit(packet);
 }
 
+static uint64_t channel_fds_max(void) {
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_NOFILE, &limit) ? 0 : limit.rlim_cur;
+}
+
 /* The next packet, within the deadline. */
 static int channel_receive(struct Channel *channel, int64_t deadline_ms, struct WirePacket *packetp,
                            struct wasmpool_error *error) {
@@ -170,7 +177,11 @@ static int channel_receive(struct Channel *channel, int64_t deadline_ms, struct 
             channel->ended = true;
             return channel_unavailable(channel, "has gone", error);
         }
-        return channel_reject(channel, wire_outcome_phrase(r), error);
+        channel_reject(channel, wire_outcome_phrase(r), error);
+        if (r != WIRE_E_NO_ROOM)
+            return ERROR_PROTOCOL;
+        return error_limit(failure(error), ERROR_HOST, "RLIMIT_NOFILE", channel_fds_max(), channel_fds_max(), 1,
+                           "no file descriptor is left for what the daemon sent");
     }
 }
 
@@ -243,13 +254,14 @@ int channel_hello(struct Channel *channel, const char *name, size_t fds_max, str
     Wasmpool__Hello hello = WASMPOOL__HELLO__INIT;
     WireMessage request = WIRE_MESSAGE(0, HELLO, hello, &hello);
     struct WirePacket answer;
-    char version[96];
+    char version[96], shortened[WIRE_NAME_BYTES];
     int r;
 
     hello.major = WIRE_MAJOR;
     hello.minor = WIRE_MINOR;
     hello.features = WIRE_FEATURES;
-    hello.name = (char *)(name ? name : "");
+    snprintf(shortened, sizeof(shortened), "%s", name ? name : "");
+    hello.name = shortened;
     r = channel_call(channel, &request, fds_max, &answer, error);
     if (r)
         return r;

@@ -6,6 +6,11 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+static void connection_advise(void *table, uint64_t bytes) {
+    madvise(table, bytes, MADV_DONTFORK);
+    madvise(table, bytes, MADV_DONTDUMP);
+}
+
 int connection_new(struct Connection **connectionp, int fd, uint32_t entries, struct wasmpool_error *error) {
     uint64_t bytes = lease_table_bytes(entries);
     struct Connection *connection = calloc(1, sizeof(*connection));
@@ -20,8 +25,7 @@ int connection_new(struct Connection **connectionp, int fd, uint32_t entries, st
         return error_limit(failure(error), ERROR_HOST, "address space", UINT64_C(1) << 47, 0, bytes,
                            "cannot map the lease table");
     }
-    madvise(table, bytes, MADV_DONTFORK);
-    madvise(table, bytes, MADV_DONTDUMP);
+    connection_advise(table, bytes);
     *connection = (struct Connection){.table = table, .table_bytes = bytes, .entries = entries};
     *connectionp = connection;
     return 0;
@@ -45,14 +49,26 @@ static void connection_drain_shelf(struct wasmpool *pool, struct Shelf *shelf, s
             continue;
         slab_drain(slab);
         if (!slab_use(slab).busy)
-            pool_retire_slab(pool, slab);
+            pool_unmap_slab(pool, slab);
     }
+    shelf_sweep(shelf);
 }
 
 void connection_drain(struct wasmpool *pool, struct Connection *connection) {
     connection->draining = true;
+    if (!connection->n_slabs)
+        connection_blank(connection);
     connection_drain_shelf(pool, &pool->instances, connection);
     connection_drain_shelf(pool, &pool->memories, connection);
     connection_drain_shelf(pool, &pool->tables[0], connection);
     connection_drain_shelf(pool, &pool->tables[1], connection);
+}
+
+void connection_blank(struct Connection *connection) {
+    void *table = mmap(connection->table, connection->table_bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+
+    /* Where there is no memory for that, the old table stays: all its words are VACANT by now. */
+    if (table != MAP_FAILED)
+        connection_advise(table, connection->table_bytes);
 }

@@ -14,17 +14,46 @@ static int embedded_reach(struct wasmpool *pool, struct wasmpool_error *error) {
     return 0;
 }
 
+/* Tables of another element size have a shelf of their own: an idle one there must not stand in the way of one here. */
+static bool embedded_revoke_idle(struct wasmpool *pool, struct Shelf *shelf) {
+    for (struct Slab *slab = shelf->slabs; slab; slab = slab->next)
+        for (uint32_t i = 0; i < slab->shape.count; i++) {
+            uint64_t word = lease_load(slab_entry(slab, i));
+
+            if (lease_state(word) != LEASE_IDLE || lease_revoke(slab_entry(slab, i), lease_generation(word)))
+                continue;
+            /* An idle slot is zero already: this only gives its pages back. */
+            memfd_punch(slab->fd, shape_slot_offset(&slab->shape, i), slab->shape.slot_bytes);
+            pool->granted[slab->shape.kind]--;
+            return true;
+        }
+    return false;
+}
+
+static bool embedded_has_room(struct wasmpool *pool, const struct Slab *slab) {
+    enum Kind kind = slab->shape.kind;
+
+    if (pool->granted[kind] < pool_total(pool, kind))
+        return true;
+    if (kind != KIND_TABLE)
+        return false;
+    return embedded_revoke_idle(pool, &pool->tables[slab->shelf == &pool->tables[0]]);
+}
+
 static int embedded_want(struct wasmpool *pool, struct Slab *slab, uint32_t ask, struct wasmpool_error *error) {
     enum Kind kind = slab->shape.kind;
     uint64_t total = pool_total(pool, kind);
     uint32_t n = 0;
 
-    for (uint32_t i = 0; i < slab->shape.count && n < ask && pool->granted[kind] < total; i++) {
+    for (uint32_t i = 0; i < slab->shape.count && n < ask; i++) {
         struct LeaseEntry *entry = slab_entry(slab, i);
         uint64_t word = lease_load(entry);
 
-        if (lease_state(word) != LEASE_VACANT || lease_grant(entry, lease_generation(word)))
+        if (lease_state(word) != LEASE_VACANT)
             continue;
+        if (!(n ? pool->granted[kind] < total : embedded_has_room(pool, slab)))
+            break;
+        lease_grant(entry, lease_generation(word));
         pool->granted[kind]++;
         n++;
     }
@@ -44,7 +73,7 @@ static int embedded_make_memfd(const struct Shape *shape, int *fdp, struct wasmp
     snprintf(name, sizeof(name), "wasmpool-%s", kind_name(shape->kind));
     r = memfd_new(name, shape->file_bytes, fdp);
     if (r == MEMFD_E_FSIZE)
-        return error_limit(failure(error), ERROR_HOST, "RLIMIT_FSIZE", 0, 0, shape->file_bytes,
+        return error_limit(failure(error), ERROR_HOST, "RLIMIT_FSIZE", memfd_bytes_max(), 0, shape->file_bytes,
                            "a slab exceeds the size a file may have");
     return r ? failure_errno(error, r, "cannot make a slab") : 0;
 }
@@ -70,7 +99,7 @@ static int embedded_open_slab(struct wasmpool *pool, struct Shelf *shelf, uint32
     if (!r)
         r = mapping_init(&slab->mapping, &shape, slab->fd, error);
     if (r) {
-        pool_retire_slab(pool, slab);
+        pool_unmap_slab(pool, slab);
         return r;
     }
     slab->connection = connection;

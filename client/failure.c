@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#define PUBLIC __attribute__((visibility("default")))
-
 int failure_errno(struct wasmpool_error *error, int r, const char *doing) {
     return error_set(failure(error), r, "%s: %s", doing, strerror(-r));
 }

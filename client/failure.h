@@ -9,6 +9,9 @@
 
 #include <assert.h>
 
+/* What the library exports; everything else is hidden. */
+#define PUBLIC __attribute__((visibility("default")))
+
 static_assert(sizeof(struct wasmpool_error) == sizeof(struct Error), "one layout");
 static_assert(offsetof(struct wasmpool_error, limit) == offsetof(struct Error, limit), "one layout");
 static_assert(offsetof(struct wasmpool_error, ask) == offsetof(struct Error, ask), "one layout");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "client/allocator.h"
+#include "client/slot.h"
 #include "client/validate.h"
 
 #include <errno.h>

@@ -2,6 +2,8 @@
 #include "client/mapping.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -45,6 +47,18 @@ void mapping_deinit(struct Mapping *mapping) {
     *mapping = (struct Mapping){0};
 }
 
+/* 0 where /proc does not tell. */
+static uint64_t mapping_count_max(void) {
+    char text[24];
+    int fd = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+    if (fd >= 0)
+        close(fd);
+    text[n > 0 ? n : 0] = 0;
+    return strtoull(text, NULL, 10);
+}
+
 int mapping_protect(uint8_t *slot, uint64_t was, uint64_t bytes, struct wasmpool_error *error) {
     int r = 0;
 
@@ -55,7 +69,7 @@ int mapping_protect(uint8_t *slot, uint64_t was, uint64_t bytes, struct wasmpool
     if (!r)
         return 0;
     if (errno == ENOMEM)
-        return error_limit(failure(error), ERROR_HOST, "vm.max_map_count", 0, 0, 2,
+        return error_limit(failure(error), ERROR_HOST, "vm.max_map_count", mapping_count_max(), mapping_count_max(), 2,
                            "cannot make a memory accessible (see `sysctl vm.max_map_count`)");
     return failure_errno(error, -errno, "cannot make a memory accessible");
 }

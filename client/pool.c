@@ -29,9 +29,17 @@ const char *pool_total_name(enum Kind kind) {
 
 /* ------------------------------------------------------------------------------------------------ slabs */
 
+/* Does no idle stack and no thread have a number of its slots any more? Whoever had one cleared `known` last of all. */
+static bool pool_slab_is_forgotten(const struct Slab *slab) {
+    for (uint32_t i = 0; i < slab->capacity; i++)
+        if (atomic_load(&((struct Slab *)slab)->slots[i].known))
+            return false;
+    return true;
+}
+
 static struct Slab *pool_steal_spare(struct wasmpool *pool, uint32_t capacity) {
     for (struct Slab **link = &pool->spares; *link; link = &(*link)->next)
-        if ((*link)->capacity == capacity) {
+        if ((*link)->capacity == capacity && pool_slab_is_forgotten(*link)) {
             struct Slab *slab = *link;
 
             *link = slab->next;
@@ -68,12 +76,14 @@ int pool_new_slab(struct wasmpool *pool, struct Shelf *shelf, const struct Shape
     }
     slab->shelf = shelf;
     slab->connection = NULL;
+    slab->spare = false;
+    slab->full = false;
     slab->shape = *shape;
     slab->fd = -1;
     for (uint32_t i = 0; i < shape->count; i++) {
         struct Slot *slot = &slab->slots[i];
 
-        atomic_store(&slot->known, false);
+        /* `known` stays: a number that lies on the stack still is not put there again, and means the new slot now. */
         slot->generation = UINT64_MAX;
         slot->accessible = 0;
         slot->warm = false;
@@ -94,19 +104,26 @@ void pool_add_slab(struct wasmpool *pool, struct Slab *slab) {
     atomic_store_explicit(&pool->slabs[slab->number], slab, memory_order_release);
 }
 
-/* The words of a table that is done with read VACANT for ever, to whoever comes late; its memory goes. */
-static void pool_blank_table(struct Connection *connection) {
-    mmap(connection->table, connection->table_bytes, PROT_READ | PROT_WRITE,
-         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+static void pool_forget_warm(struct wasmpool *pool, struct Slab *slab) {
+    for (uint32_t i = 0; i < slab->shape.count; i++)
+        if (slab->slots[i].warm) {
+            slab->slots[i].warm = false;
+            atomic_fetch_sub(&pool->n_warm, 1);
+        }
 }
 
-void pool_retire_slab(struct wasmpool *pool, struct Slab *slab) {
+void pool_unmap_slab(struct wasmpool *pool, struct Slab *slab) {
+    /* Of several threads that release the last slots of a draining slab, each finds that none is busy. */
+    if (slab->spare)
+        return;
+    slab->spare = true;
+    pool_forget_warm(pool, slab);
     for (struct Slab **link = &slab->shelf->slabs; *link; link = &(*link)->next)
         if (*link == slab) {
             *link = slab->next;
             pool->n_mapped--;
             if (!--slab->connection->n_slabs && slab->connection->draining)
-                pool_blank_table(slab->connection);
+                connection_blank(slab->connection);
             break;
         }
     mapping_deinit(&slab->mapping);
@@ -217,8 +234,8 @@ static int pool_parse_address(struct wasmpool *pool, const char *address, bool *
     int r = 0;
 
     if (!address)
-        address = getenv("WASMPOOL_ADDRESS");
-    if (!address || !*address || !strcmp(address, "embedded:")) {
+        address = secure_getenv("WASMPOOL_ADDRESS");
+    if (!address || !strcmp(address, "embedded:")) {
         *remotep = false;
         return 0;
     }
@@ -350,6 +367,8 @@ static void pool_count(const struct Shelf *shelf, uint64_t *busyp, uint64_t *idl
 
 PUBLIC void wasmpool_metrics(struct wasmpool *pool, struct wasmpool_metrics *metrics) {
     *metrics = (struct wasmpool_metrics){0};
+    if (!*pool->alive)
+        return;
     pthread_mutex_lock(&pool->lock);
     pool_count(&pool->instances, &metrics->core_instances, &metrics->idle_instances);
     pool_count(&pool->memories, &metrics->memories, &metrics->idle_memories);

@@ -11,8 +11,6 @@
 
 #include <pthread.h>
 
-#define PUBLIC __attribute__((visibility("default")))
-
 /* Slabs at one time, those that only drain included: more than LEASE_SLABS_MAX, which bounds one connection's. */
 #define POOL_SLABS_MAX 4096
 
@@ -34,7 +32,7 @@ struct wasmpool {
     struct Connection *connection; /* the current one, and behind it those that drain */
     uint64_t n_connections;        /* since open */
     uint64_t granted[KIND_N];      /* embedded: what it has granted itself */
-    struct Slab *spares;           /* records of retired slabs */
+    struct Slab *spares;           /* records of unmapped slabs */
     uint32_t n_slabs, n_mapped;
     struct Slab *_Atomic slabs[POOL_SLABS_MAX]; /* by number */
 };
@@ -55,8 +53,8 @@ int pool_new_slab(struct wasmpool *pool, struct Shelf *shelf, const struct Shape
                   struct wasmpool_error *error);
 /* Put a complete one on its shelf. */
 void pool_add_slab(struct wasmpool *pool, struct Slab *slab);
-/* Unmap a slab and keep its record; it must have no busy slot. Off its shelf if it was on it. */
-void pool_retire_slab(struct wasmpool *pool, struct Slab *slab);
+/* Unmap a slab and keep its record for another; it must have no busy slot. Off its shelf if it was on it. Idempotent. */
+void pool_unmap_slab(struct wasmpool *pool, struct Slab *slab);
 
 /* A slot of the slab was recalled and has come back. */
 void pool_slot_returned(struct wasmpool *pool, struct Slab *slab);

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Reads the sections of a binary that allocation needs: type, import, function, table, memory, global and export. The others
+/* Reads the sections of a binary that allocation needs: type, import, function, table, memory, tag, global and export. The others
  * are stepped over, after their order and size were checked. Source: WebAssembly 2.0, 5.5 Modules.
  *
  * The first fault is recorded in the reader and ends it: everything after reads zeroes from nowhere, so that callers can
@@ -200,17 +200,22 @@ static struct wasmpool_memory_type read_memory_type(struct Reader *reader) {
     return (struct wasmpool_memory_type){limits.minimum, limits.maximum, limits.has_maximum, limits.shared};
 }
 
-static struct wasmpool_table_type read_table_type(struct Reader *reader) {
-    uint8_t element = read_byte(reader);
-    struct ReaderLimits limits;
+static enum wasmpool_reference read_reference_type(struct Reader *reader) {
+    uint8_t type = read_byte(reader);
 
-    if (element == 0x40 || element == 0x63 || element == 0x64)
-        reader_fail(reader, ERROR_UNSUPPORTED, "table type %#x needs the function-references proposal", element);
-    else if (element != 0x70 && element != 0x6f)
-        reader_fail(reader, ERROR_MALFORMED, "malformed reference type %#x", element);
-    limits = read_limits(reader, false);
+    if (type == 0x40 || type == 0x63 || type == 0x64 || (type >= 0x69 && type <= 0x74 && type != 0x6f && type != 0x70))
+        reader_fail(reader, ERROR_UNSUPPORTED, "reference type %#x needs the function-references or gc proposal", type);
+    else if (type != 0x70 && type != 0x6f)
+        reader_fail(reader, ERROR_MALFORMED, "malformed reference type %#x", type);
+    return type == 0x6f ? WASMPOOL_EXTERNREF : WASMPOOL_FUNCREF;
+}
+
+static struct wasmpool_table_type read_table_type(struct Reader *reader) {
+    enum wasmpool_reference element = read_reference_type(reader);
+    struct ReaderLimits limits = read_limits(reader, false);
+
     return (struct wasmpool_table_type){(uint32_t)limits.minimum, (uint32_t)limits.maximum, limits.has_maximum,
-                                        element == 0x6f ? WASMPOOL_EXTERNREF : WASMPOOL_FUNCREF};
+                                        element};
 }
 
 static void read_global_type(struct Reader *reader) {
@@ -245,7 +250,7 @@ static void read_constant_expression(struct Reader *reader) {
             read_u32(reader);
             break;
         case 0xd0: /* ref.null */
-            read_byte(reader);
+            read_reference_type(reader);
             break;
         case 0x6a: case 0x6b: case 0x6c: /* i32.add, sub, mul */
         case 0x7c: case 0x7d: case 0x7e: /* i64.add, sub, mul */
@@ -269,6 +274,13 @@ static void read_type_index(struct Reader *reader) {
 
     if (!reader->result && index >= reader->module->counts.types)
         reader_fail(reader, ERROR_MALFORMED, "unknown type %u", index);
+}
+
+/* Exception handling, 5.3.14 Tag Types: an attribute, 0, and a function type. */
+static void read_tag_type(struct Reader *reader) {
+    if (read_byte(reader) != 0)
+        reader_fail(reader, ERROR_MALFORMED, "malformed tag attribute");
+    read_type_index(reader);
 }
 
 static void read_import(struct Reader *reader) {
@@ -299,7 +311,8 @@ static void read_import(struct Reader *reader) {
         counts->imported_globals++;
         break;
     case 4:
-        reader_fail(reader, ERROR_UNSUPPORTED, "an imported tag needs the exception-handling proposal");
+        read_tag_type(reader);
+        counts->imported_tags++;
         break;
     default:
         reader_fail(reader, ERROR_MALFORMED, "malformed import kind %u", kind);
@@ -308,11 +321,12 @@ static void read_import(struct Reader *reader) {
 
 static void read_export(struct Reader *reader) {
     const struct wasmpool_module_counts *counts = &reader->module->counts;
-    const uint64_t sizes[4] = {
+    const uint64_t sizes[5] = {
         (uint64_t)counts->imported_functions + counts->defined_functions,
         (uint64_t)counts->imported_tables + counts->defined_tables,
         (uint64_t)counts->imported_memories + counts->defined_memories,
         (uint64_t)counts->imported_globals + counts->defined_globals,
+        (uint64_t)counts->imported_tags + counts->defined_tags,
     };
     uint32_t bytes, index;
     const uint8_t *name = read_name(reader, &bytes);
@@ -321,9 +335,7 @@ static void read_export(struct Reader *reader) {
     index = read_u32(reader);
     if (reader->result)
         return;
-    if (kind == 4)
-        reader_fail(reader, ERROR_UNSUPPORTED, "an exported tag needs the exception-handling proposal");
-    else if (kind > 4)
+    if (kind > 4)
         reader_fail(reader, ERROR_MALFORMED, "malformed export kind %u", kind);
     else if (index >= sizes[kind])
         reader_fail(reader, ERROR_MALFORMED, "export of unknown index %u", index);
@@ -364,6 +376,10 @@ static void read_item(struct Reader *reader, int section) {
     case SECTION_EXPORT:
         read_export(reader);
         break;
+    case SECTION_TAG:
+        read_tag_type(reader);
+        reader->module->counts.defined_tags++;
+        break;
     }
 }
 
@@ -372,7 +388,7 @@ static void read_section_body(struct Reader *reader, int section) {
 
     if (section == SECTION_CUSTOM)
         read_name(reader, &bytes);
-    if (section == SECTION_CUSTOM || section > SECTION_EXPORT) {
+    if (section == SECTION_CUSTOM || (section > SECTION_EXPORT && section != SECTION_TAG)) {
         if (!reader->result)
             reader->at = reader->end;
         return;
@@ -490,7 +506,7 @@ static int reader_read_fd(struct wasmpool_module **modulep, int fd, const char *
 
 PUBLIC int wasmpool_module_read_file(struct wasmpool_module **modulep, const char *path,
                                      struct wasmpool_error *error) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), r;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK), r;
     const char *slash = strrchr(path, '/');
 
     if (fd < 0)

@@ -5,11 +5,12 @@
 #include "shared/memfd.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 /* unix: slabs and grants come from the daemon.
  *
- *   CONNECTED --the channel ends--> ENDED --reach: a daemon answers--> DRAINING --last busy slot released--> retired
+ *   CONNECTED --the channel ends--> ENDED --reach: a daemon answers--> DRAINING --last busy slot released--> unmapped
  *
  * While ENDED everything that was granted stays usable; only new demands fail. With a new connection in its place the old
  * slabs drain: nothing of them is taken any more, and each is unmapped when its last slot comes back. */
@@ -155,7 +156,7 @@ static int remote_slab_opened(struct wasmpool *pool, struct Shelf *shelf, const 
         slab->connection = connection;
         r = mapping_init(&slab->mapping, shape, fd, error);
         if (r)
-            pool_retire_slab(pool, slab);
+            pool_unmap_slab(pool, slab);
         else
             pool_add_slab(pool, slab);
     }
@@ -179,7 +180,7 @@ static int remote_open_slab(struct wasmpool *pool, struct Shelf *shelf, uint32_t
         return r;
     wire_shape_put(&open_slab, &shape);
     open_slab.want = ask;
-    r = channel_call(connection->channel, &request, 1, &answer, error);
+    r = channel_call(connection->channel, &request, shape.kind != KIND_INSTANCE, &answer, error);
     if (r)
         return remote_result(connection, r);
     if (answer.message->body_case == WASMPOOL__PACKET__BODY_SLAB_OPENED)
@@ -191,6 +192,7 @@ static int remote_open_slab(struct wasmpool *pool, struct Shelf *shelf, uint32_t
 }
 
 static int remote_want(struct wasmpool *pool, struct Slab *slab, uint32_t ask, struct wasmpool_error *error) {
+    struct wasmpool_error why = {0};
     Wasmpool__Want want = WASMPOOL__WANT__INIT;
     WireMessage request = WIRE_MESSAGE(0, WANT, want, &want);
     struct Connection *connection = pool->connection;
@@ -201,16 +203,20 @@ static int remote_want(struct wasmpool *pool, struct Slab *slab, uint32_t ask, s
 
     atomic_store(target, use.idle + use.busy + (ask < use.vacant ? ask : use.vacant));
     want.slab = slab->id;
-    r = channel_call(connection->channel, &request, 0, &answer, error);
+    r = channel_call(connection->channel, &request, 0, &answer, &why);
     if (!r) {
         if (answer.message->body_case != WASMPOOL__PACKET__BODY_GRANTED)
-            r = channel_reject(connection->channel, "answers Want with something else", error);
+            r = channel_reject(connection->channel, "answers Want with something else", &why);
         wire_packet_deinit(&answer);
     } else {
         /* Nobody waits for it: demand falls back to what there is. */
         use = slab_use(slab);
         atomic_store(target, use.idle + use.busy);
+        /* Its other slots are the daemon's to keep, while there may be some elsewhere. */
+        slab->full = r == ERROR_LIMIT && !strcmp(why.limit, "slots");
     }
+    if (r && error)
+        *error = why;
     return remote_result(connection, r);
 }
 
@@ -220,7 +226,7 @@ static void remote_returned(struct wasmpool *pool, struct Slab *slab) {
     (void)pool;
     if (slab->connection->draining) {
         if (!slab_use(slab).busy)
-            pool_retire_slab(pool, slab);
+            pool_unmap_slab(pool, slab);
     } else if (!slab->connection->ended) {
         remote_tell(slab->connection->channel, (WireMessage)WIRE_MESSAGE(0, KICK, kick, &kick));
         remote_result(slab->connection, 0);

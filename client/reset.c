@@ -36,7 +36,7 @@ static int64_t reset_zero_extents(struct Taken *taken, uint64_t used, uint64_t k
         from = (uint64_t)data - origin;
         to = (uint64_t)hole - origin < used ? (uint64_t)hole - origin : used;
         if (to - from > keep)
-            to = from + keep - keep % (uint64_t)sysconf(_SC_PAGESIZE);
+            to = from + keep;
         memset(base + from, 0, to - from);
         keep -= to - from;
         done = to;
@@ -52,6 +52,7 @@ int reset_zero(struct Taken *taken, uint64_t used, uint64_t keep) {
     int r;
 
     taken->slot->provenance = PROVENANCE_UNKNOWN;
+    keep -= keep % (uint64_t)sysconf(_SC_PAGESIZE);
     if (used <= RESET_ZERO_BYTES && used <= keep) {
         memset(slab_slot_base(slab, taken->index), 0, used);
         taken->slot->provenance = PROVENANCE_CLEAN;

@@ -2,7 +2,8 @@
 #include "client/shelf.h"
 
 #include "client/pool.h"
-#include "client/reset.h"
+
+#include <string.h>
 
 void shelf_init(struct Shelf *shelf, struct wasmpool *pool, const struct Shape *shape) {
     shelf->pool = pool;
@@ -70,6 +71,30 @@ uint32_t shelf_collect(struct Shelf *shelf) {
     return n;
 }
 
+void shelf_sweep(struct Shelf *shelf) {
+    uint32_t kept = SLOT_NONE, number;
+    struct Taken taken;
+
+    while ((number = shelf_pop(shelf, &taken)) != SLOT_NONE)
+        if (lease_state(lease_load(slab_entry(taken.slab, taken.index))) == LEASE_IDLE) {
+            atomic_store(&taken.slot->next, kept);
+            kept = number;
+        } else {
+            atomic_store(&taken.slot->known, false);
+        }
+    while (kept != SLOT_NONE) {
+        struct Slot *slot = &shelf_slab(shelf->pool, kept)->slots[slot_index(kept)];
+        uint32_t next = atomic_load(&slot->next);
+
+        shelf_push(shelf, slot, kept);
+        kept = next;
+    }
+}
+
+static bool shelf_has_idle(struct Shelf *shelf) {
+    return (uint32_t)atomic_load(&shelf->top) != SLOT_NONE;
+}
+
 /* A slab that may have more slots granted, and how many slots the shelf has in all. */
 static struct Slab *shelf_choose(struct Shelf *shelf, uint32_t *grantedp) {
     struct Slab *chosen = NULL;
@@ -79,7 +104,7 @@ static struct Slab *shelf_choose(struct Shelf *shelf, uint32_t *grantedp) {
         struct SlabUse use = slab_use(slab);
 
         granted += use.idle + use.busy;
-        if (!slab->connection->draining && use.vacant && !chosen)
+        if (!slab->connection->draining && !slab->full && use.vacant && !chosen)
             chosen = slab;
     }
     *grantedp = granted;
@@ -88,13 +113,21 @@ static struct Slab *shelf_choose(struct Shelf *shelf, uint32_t *grantedp) {
 
 /* Where the address space does not suffice for a slab of the usual size, a smaller one may do. */
 static int shelf_open_slab(struct Shelf *shelf, uint32_t ask, struct wasmpool_error *error) {
-    for (;;) {
-        uint32_t count = shelf->shape.count;
-        int r = shelf->pool->source->open_slab(shelf->pool, shelf, count, ask < count ? ask : count, error);
+    uint32_t count = shelf->shape.count;
 
-        if (r != ERROR_HOST || count == 1)
-            return r;
-        shelf->shape.count = count > 4 ? count / 4 : 1;
+    for (;;) {
+        struct wasmpool_error why = {0};
+        int r = shelf->pool->source->open_slab(shelf->pool, shelf, count, ask < count ? ask : count, &why);
+        bool is_space = r == ERROR_HOST && (!strcmp(why.limit, "RLIMIT_AS") || !strcmp(why.limit, "address space") ||
+                                            !strcmp(why.limit, "RLIMIT_FSIZE"));
+
+        if (is_space && count > 1) {
+            count = count > 4 ? count / 4 : 1;
+            continue;
+        }
+        if (r && error)
+            *error = why;
+        return r;
     }
 }
 
@@ -114,7 +147,8 @@ static int shelf_ask(struct Shelf *shelf, struct wasmpool_error *error) {
             return 0;
         /* Nothing was free: ask again, to be told why. */
     }
-    return shelf->pool->source->want(shelf->pool, slab, ask, error);
+    r = shelf->pool->source->want(shelf->pool, slab, ask, error);
+    return r && slab->full ? shelf_ask(shelf, error) : r;
 }
 
 static int shelf_refill_locked(struct Shelf *shelf, struct wasmpool_error *error) {
@@ -124,12 +158,13 @@ static int shelf_refill_locked(struct Shelf *shelf, struct wasmpool_error *error
     for (int attempt = 0; attempt < 3; attempt++) {
         int r;
 
-        if (shelf_collect(shelf))
+        /* Another thread may have collected or released what there is while this one came here. */
+        if (shelf_collect(shelf) || shelf_has_idle(shelf))
             return 0;
         r = pool->source->reach(pool, error);
         if (!r)
             r = shelf_ask(shelf, error);
-        if (!r && shelf_collect(shelf))
+        if ((!r && shelf_collect(shelf)) || shelf_has_idle(shelf))
             return 0;
         if (r && (r != ERROR_UNAVAILABLE || !pool->connection->ended || attempt))
             return r;
@@ -167,9 +202,7 @@ int shelf_take(struct Shelf *shelf, struct Taken *taken, struct wasmpool_error *
             taken->slot->generation = generation;
             taken->slot->provenance = PROVENANCE_EMPTY;
         }
-        if (taken->slot->provenance != PROVENANCE_UNKNOWN || !reset_empty(taken))
-            return 0;
-        shelf_retire(taken);
+        return 0;
     }
 }
 

@@ -46,6 +46,9 @@ void shelf_retire(struct Taken *taken);
 /* Recover what belongs to the number of a taken slot. Returns false when there is no such slot. */
 bool shelf_find(struct wasmpool *pool, uint32_t number, struct Taken *taken);
 
+/* Take off the stack what is not idle any more. With the pool's lock held. */
+void shelf_sweep(struct Shelf *shelf);
+
 /* Put what has been granted since on the stack. With the pool's lock held. Returns how many. */
 uint32_t shelf_collect(struct Shelf *shelf);
 

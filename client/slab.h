@@ -4,9 +4,9 @@
 
 /* A slab as its client has it: the mapping, and what the client knows of each slot.
  *
- * A slab's record is never freed before its pool is closed, and a retired one is used again only for a slab of as many
- * slots: a thread that took a slot's number off the idle stack and was stopped there may still look at it, and must find
- * a word that says VACANT, not freed memory. */
+ * A slab's record is never freed before its pool is closed, and that of an unmapped slab is used again only when no idle stack
+ * and no thread has a number of its slots any more: a thread that took one off the stack and was stopped there must find
+ * a word that says VACANT, not freed memory and not another slot. */
 
 #include "client/mapping.h"
 #include "shared/lease.h"
@@ -24,13 +24,14 @@ struct Shelf;
 enum Provenance {
     PROVENANCE_EMPTY,   /* no pages */
     PROVENANCE_CLEAN,   /* zero, and resident */
-    PROVENANCE_UNKNOWN, /* a reset failed: must be emptied before use */
+    PROVENANCE_UNKNOWN, /* being reset; or that failed, and the slot is retired */
 };
 
 /* What the client knows of a slot. Plain fields belong to whoever has taken it: the edges of its word order them. */
 struct Slot {
     _Alignas(64) _Atomic uint32_t next; /* below it on the idle stack */
-    _Atomic bool known;                 /* on the idle stack, or taken: not to be put there again */
+    _Atomic bool known;                 /* on the idle stack, or in a thread's hands: not to be put there again. Clearing
+                                           it is the last touch of whoever had it */
     uint8_t provenance;                 /* enum Provenance */
     bool warm;                          /* counted in the pool's n_warm */
     uint64_t generation;                /* when it was last taken */
@@ -49,6 +50,8 @@ struct Slab {
     int fd;                                /* to punch with; -1: instances */
     struct Shape shape;
     struct Mapping mapping;
+    bool spare;                            /* unmapped: see pool_unmap_slab */
+    bool full;                             /* the daemon will grant no more of it: see remote_want */
     struct LeaseEntry *_Atomic entries; /* slot 0's; slot i's is i further */
     uint32_t capacity;
     struct Slot slots[];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
-#include "client/allocator.h"
+#include "client/slot.h"
 
 #include <string.h>
 #include <time.h>

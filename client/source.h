@@ -46,7 +46,10 @@ int connection_new(struct Connection **connectionp, int fd, uint32_t entries, st
 struct Connection *connection_free(struct Connection *connection);
 
 /* Play the owner of a table whose owner has gone: idle slots are taken back, busy ones recalled, slabs without any
- * busy one retired. */
+ * busy one unmapped. */
 void connection_drain(struct wasmpool *pool, struct Connection *connection);
+
+/* Nothing of the table is used any more: its words read VACANT for ever, to whoever comes late, and its memory goes. */
+void connection_blank(struct Connection *connection);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "client/allocator.h"
 #include "client/reset.h"
+#include "client/slot.h"
 #include "client/validate.h"
 
 #include <string.h>

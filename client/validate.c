@@ -36,6 +36,8 @@ int validate_memory(const struct wasmpool *pool, const struct wasmpool_memory_ty
         bound = pool->limits.memory_reservation;
         limit = "memory_reservation";
     }
+    if (type->has_maximum && type->minimum > type->maximum)
+        return error_set(failure(error), ERROR_INVALID, "memory index %u has a minimum greater than its maximum", index);
     if (__builtin_mul_overflow(type->minimum, WASM_PAGE_BYTES, &bytes))
         bytes = UINT64_MAX;
     if (bytes > bound)
@@ -50,6 +52,8 @@ int validate_table(const struct wasmpool *pool, const struct wasmpool_table_type
                    struct wasmpool_error *error) {
     uint64_t bound = pool->limits.table_elements;
 
+    if (type->has_maximum && type->minimum > type->maximum)
+        return error_set(failure(error), ERROR_INVALID, "table index %u has a minimum greater than its maximum", index);
     if (type->minimum <= bound)
         return 0;
     return validate_refuse(error, "table_elements", bound, type->minimum,

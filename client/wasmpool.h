@@ -81,7 +81,7 @@ struct wasmpool *wasmpool_close(struct wasmpool *pool);
 /* The value of a limit in force, by its name. 0, or -ENOENT. */
 int wasmpool_limit(const struct wasmpool *pool, const char *name, uint64_t *valuep);
 
-/* What this process holds; a snapshot. (Wasmtime: PoolingAllocatorMetrics) */
+/* What this process holds; a snapshot, and all zero in a forked child. (Wasmtime: PoolingAllocatorMetrics) */
 struct wasmpool_metrics {
     uint64_t core_instances, memories, tables;    /* allocated */
     uint64_t idle_instances, idle_memories, idle_tables; /* granted to this process and free */
@@ -128,8 +128,9 @@ struct wasmpool_module_description {
 int wasmpool_module_describe(struct wasmpool_module **modulep, const struct wasmpool_module_description *description,
                              struct wasmpool_error *error);
 
-/* Read a module from a WebAssembly binary of `size` bytes, which is not kept: the sections type, import, function, table,
- * memory, global and export are checked, other sections are stepped over. Errors: MALFORMED (offset, section, reason),
+/* Read a module from a WebAssembly binary of `size` bytes, which is not kept. The sections type, import, function, table,
+ * memory, tag, global and export are read, as far as allocation needs them: their structure and their indices are checked, not
+ * the types of constant expressions, nor that names are unique. Other sections are stepped over. Errors: MALFORMED (offset, section, reason),
  * UNSUPPORTED (names the proposal), -ENOMEM. Source: WebAssembly 2.0, chapter 5, Binary Format. */
 int wasmpool_module_read(struct wasmpool_module **modulep, const void *bytes, size_t size, struct wasmpool_error *error);
 
@@ -141,8 +142,8 @@ struct wasmpool_module *wasmpool_module_free(struct wasmpool_module *module);
 
 struct wasmpool_module_counts {
     uint32_t types;
-    uint32_t imported_functions, imported_tables, imported_memories, imported_globals;
-    uint32_t defined_functions, defined_tables, defined_memories, defined_globals;
+    uint32_t imported_functions, imported_tables, imported_memories, imported_globals, imported_tags;
+    uint32_t defined_functions, defined_tables, defined_memories, defined_globals, defined_tags;
     uint32_t exports;
 };
 void wasmpool_module_counts(const struct wasmpool_module *module, struct wasmpool_module_counts *counts);
@@ -156,6 +157,7 @@ enum wasmpool_external {
     WASMPOOL_EXTERNAL_TABLE,
     WASMPOOL_EXTERNAL_MEMORY,
     WASMPOOL_EXTERNAL_GLOBAL,
+    WASMPOOL_EXTERNAL_TAG,
 };
 
 /* The export called `name`: its kind and its index in that kind's index space. 0, or -ENOENT. */
@@ -207,7 +209,8 @@ struct wasmpool_request {
 
 /* Can this allocator ever hold an instance of the module? Static: it depends on the limits alone, not on use. Run it when a
  * module is loaded; the allocation functions trust it, and fail with INVALID for a module that would not pass.
- * Errors: INVALID, naming the limit, the value (ask) and the bound. (Wasmtime: validate_module) */
+ * Errors: INVALID, naming the limit, the value (ask) and the bound; UNSUPPORTED for shared memories. (Wasmtime:
+ * validate_module) */
 int wasmpool_validate_module(const struct wasmpool *pool, const struct wasmpool_module *module,
                              struct wasmpool_error *error);
 

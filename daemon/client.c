@@ -101,7 +101,7 @@ int client_open_table(struct Client *client, struct Error *error) {
     assert(client->table_fd < 0);
     r = memfd_new("wasmpool-lease", CLIENT_TABLE_BYTES, &client->table_fd);
     if (r == MEMFD_E_FSIZE)
-        return error_limit(error, ERROR_HOST, "RLIMIT_FSIZE", 0, 0, CLIENT_TABLE_BYTES,
+        return error_limit(error, ERROR_HOST, "RLIMIT_FSIZE", memfd_bytes_max(), 0, CLIENT_TABLE_BYTES,
                            "a lease table exceeds the size that the daemon's files may have");
     if (r)
         return error_set(error, ERROR_HOST, "cannot make a lease table: %s", strerror(-r));
@@ -122,15 +122,15 @@ int client_open_table(struct Client *client, struct Error *error) {
 static int client_admit_slab(const struct Client *client, struct Error *error) {
     const struct Pool *pool = client->pool;
     const struct PoolBounds *bounds = &pool->bounds;
-    uint64_t slabs = pool->slabs[KIND_MEMORY] + pool->slabs[KIND_TABLE];
 
     if (!client->table)
         return error_set(error, ERROR_PROTOCOL, "a slab was asked for before there was a lease table");
     if (client->n_slabs >= bounds->slabs_per_client_max)
         return error_limit(error, ERROR_LIMIT, "slabs_per_client_max", bounds->slabs_per_client_max, client->n_slabs, 1,
                            "this client has too many slabs");
-    if (slabs >= bounds->slabs_max)
-        return error_limit(error, ERROR_LIMIT, "slabs_max", bounds->slabs_max, slabs, 1, "there are too many slabs");
+    if (pool->n_backings >= bounds->slabs_max)
+        return error_limit(error, ERROR_LIMIT, "slabs_max", bounds->slabs_max, pool->n_backings, 1,
+                           "there are too many slabs");
     if (bounds->resident_bytes_max && pool->resident_bytes >= bounds->resident_bytes_max)
         return error_limit(error, ERROR_LIMIT, "resident_bytes_max", bounds->resident_bytes_max, pool->resident_bytes,
                            0, "the pool's memory is in use");
@@ -164,22 +164,29 @@ static int client_find_entries(const struct Client *client, uint32_t count, uint
                        "the lease table is full");
 }
 
-/* The least index that no slab of the client has for its target word. */
+/* The least index that no slab of the client has for its target word; there are as many as there may be slabs. */
 static uint32_t client_find_target(const struct Client *client) {
-    for (uint32_t target = 0;; target++) {
-        const struct Slab *slab = client->slabs;
+    uint32_t i = 0;
 
-        while (slab && slab->target != target)
-            slab = slab->next;
-        if (!slab)
-            return target;
-    }
+    while (client->target_owners[i] == UINT32_MAX)
+        i++;
+    return i * 32 + (uint32_t)__builtin_ctz(~client->target_owners[i]);
 }
 
-/* A slab's entries start VACANT in generation 0, whatever a slab before it, or the client, has left there. */
+/* A slab's entries start VACANT in generation 0, whatever a slab before it has left there. Those that no slab ever had are
+ * not touched: they would cost us pages. If the client has written there, the slots are lost to it. */
 static void client_clear_entries(struct Client *client, uint32_t first, uint32_t count) {
-    for (uint32_t i = first; i < first + count; i++)
-        atomic_store(&client->table->entries[i].word, lease_word(0, LEASE_VACANT));
+    uint32_t end = first + count;
+
+    for (uint32_t i = first; i < end && i < client->entries_used; i++) {
+        struct LeaseEntry *entry = &client->table->entries[i];
+
+        atomic_store(&entry->flags, 0);
+        memset(entry->label, 0, sizeof(entry->label));
+        atomic_store(&entry->word, lease_word(0, LEASE_VACANT));
+    }
+    if (client->entries_used < end)
+        client->entries_used = end;
 }
 
 static void client_add_slab(struct Client *client, struct Slab *slab, uint32_t first) {
@@ -190,12 +197,17 @@ static void client_add_slab(struct Client *client, struct Slab *slab, uint32_t f
     slab->id = ++client->next_slab_id;
     slab->target = client_find_target(client);
     slab->first_entry = first;
+    client->target_owners[slab->target / 32] |= UINT32_C(1) << slab->target % 32;
     client_own_entries(client, first, slab->shape.count, true);
     client_clear_entries(client, first, slab->shape.count);
     for (link = &client->slabs; *link; link = &(*link)->next)
         ;
     *link = slab;
     client->n_slabs++;
+    if (slab->backing) {
+        slab->backing->pool = client->pool;
+        client->pool->n_backings++;
+    }
     client->pool->slabs[kind]++;
     client->user->slabs[kind]++;
 }
@@ -235,6 +247,7 @@ int client_close_slab(struct Client *client, uint32_t slab_id, struct Error *err
 
     if (!slab)
         return error_set(error, ERROR_PROTOCOL, "there is no slab %u to close", slab_id);
+    client->target_owners[slab->target / 32] &= ~(UINT32_C(1) << slab->target % 32);
     client_own_entries(client, slab->first_entry, slab->shape.count, false);
     client_drop_slab(client, slab);
     return 0;
@@ -291,6 +304,11 @@ void client_sweep(struct Client *client) {
         grant_collect(slab);
     }
     client_measure(client);
+}
+
+bool client_is_spent(const struct Client *client) {
+    return client->state == CLIENT_DISCONNECTED && !client->granted[KIND_MEMORY] && !client->granted[KIND_TABLE] &&
+           !client->granted[KIND_INSTANCE];
 }
 
 uint64_t client_count_busy(const struct Client *client, enum Kind kind) {

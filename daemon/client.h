@@ -39,6 +39,8 @@ struct Client {
     int table_fd;
     struct LeaseTable *table; /* shared with the process: every byte may be hostile */
     uint32_t *entry_owners;   /* LEASE_ENTRIES_MAX bits: entries in use by a slab */
+    uint32_t entries_used;    /* the first that no slab ever had */
+    uint32_t target_owners[LEASE_SLABS_MAX / 32];
     struct Slab *slabs;       /* list, in the order of their ids */
     uint32_t n_slabs, next_slab_id;
     uint64_t granted[KIND_N];
@@ -73,6 +75,9 @@ void client_disconnect(struct Client *client);
 
 /* For a disconnected client: revoke what has become idle since. Cheap; call it now and then. */
 void client_sweep(struct Client *client);
+
+/* A disconnected client that has nothing any more: it can be freed, though its process lives. */
+bool client_is_spent(const struct Client *client);
 
 /* Slots of a kind that the table says are busy (or recalled), among those that we granted. */
 uint64_t client_count_busy(const struct Client *client, enum Kind kind);

@@ -340,6 +340,8 @@ bool config_fit_fds(struct Config *config, uint64_t fds_max) {
         slabs_most = 1;
     if (!config->bounds.slabs_max)
         config->bounds.slabs_max = slabs_most;
+    if (!config->bounds.connections_per_user_max)
+        config->bounds.connections_per_user_max = (config->bounds.connections_max + 1) / 2;
     return lower(&config->bounds.slabs_max, slabs_most) || lowered;
 }
 

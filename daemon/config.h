@@ -20,7 +20,8 @@
 #define CONFIG_NUMBERS(X)                                                                                              \
     X(connections_max, bounds.connections_max, 1024, 1, 1 << 20,                                                       \
       "clients at one time; three file descriptors each")                                                              \
-    X(connections_per_user_max, bounds.connections_per_user_max, 1024, 1, 1 << 20, "the same for one uid")             \
+    X(connections_per_user_max, bounds.connections_per_user_max, 0, 0, 1 << 20,                                        \
+      "the same for one uid; 0: half of connections_max")                                                              \
     X(slabs_per_client_max, bounds.slabs_per_client_max, LEASE_SLABS_MAX, 1, LEASE_SLABS_MAX, "slabs of one client")   \
     X(slabs_max, bounds.slabs_max, 0, 0, 1 << 24,                                                                      \
       "slabs over all clients, a file descriptor each; 0: what RLIMIT_NOFILE leaves")                                  \

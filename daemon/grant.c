@@ -34,7 +34,7 @@ static void grant_refund(struct Slab *slab, uint32_t slot) {
 static bool grant_slot(struct Slab *slab, uint32_t slot) {
     struct SlotRecord *record = &slab->records[slot];
 
-    if (record->granted || record->retired || slab_empty_slot(slab, slot))
+    if (record->granted || record->retired || !slab_slot_is_empty(slab, slot))
         return false;
     grant_charge(slab, slot);
     if (!lease_grant(slab_entry(slab, slot), record->generation))
@@ -59,16 +59,13 @@ uint32_t grant_slots(struct Slab *slab, uint32_t ask) {
 static void grant_return(struct Slab *slab, uint32_t slot) {
     slab->records[slot].generation++;
     grant_refund(slab, slot);
-    if (slab->client->state == CLIENT_DISCONNECTED)
-        slab_reclaim_slot(slab, slot);
-    else
-        slab_empty_slot(slab, slot);
+    slab_slot_is_empty(slab, slot); /* if not, it will be */
 }
 
 uint32_t grant_revoke_idle(struct Slab *slab) {
     uint32_t n = 0;
 
-    for (uint32_t i = 0; i < slab->shape.count; i++) {
+    for (uint32_t i = 0; slab->n_granted && i < slab->shape.count; i++) {
         struct SlotRecord *record = &slab->records[i];
 
         if (!record->granted || lease_revoke(slab_entry(slab, i), record->generation))
@@ -82,7 +79,7 @@ uint32_t grant_revoke_idle(struct Slab *slab) {
 uint32_t grant_collect(struct Slab *slab) {
     uint32_t n = 0;
 
-    for (uint32_t i = 0; i < slab->shape.count; i++) {
+    for (uint32_t i = 0; slab->n_granted && i < slab->shape.count; i++) {
         struct SlotRecord *record = &slab->records[i];
 
         if (!record->granted || lease_load(slab_entry(slab, i)) != lease_word(record->generation + 1, LEASE_VACANT))
@@ -94,7 +91,7 @@ uint32_t grant_collect(struct Slab *slab) {
 }
 
 void grant_forget(struct Slab *slab) {
-    for (uint32_t i = 0; i < slab->shape.count; i++)
+    for (uint32_t i = 0; slab->n_granted && i < slab->shape.count; i++)
         if (slab->records[i].granted)
             grant_refund(slab, i);
 }

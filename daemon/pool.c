@@ -12,7 +12,7 @@ void pool_init(struct Pool *pool, const struct Limits *limits, const struct Pool
 }
 
 void pool_deinit(struct Pool *pool) {
-    assert(!pool->clients && !pool->users && !pool->reclaims);
+    assert(!pool->clients && !pool->users && !pool->reclaims && !pool->n_backings);
 }
 
 uint64_t pool_total(const struct Pool *pool, enum Kind kind) {

@@ -22,7 +22,7 @@ struct PoolBounds {
     uint64_t connections_max;          /* clients at one time, those included whose socket is gone and process alive */
     uint64_t connections_per_user_max; /* the same for one uid, so that no uid shuts out the others */
     uint64_t slabs_per_client_max;     /* at most LEASE_SLABS_MAX */
-    uint64_t slabs_max;                /* over all clients: each holds one fd */
+    uint64_t slabs_max;                /* of memories and tables, over all clients: each holds one fd until it is punched */
     uint64_t resident_bytes_max;       /* st_blocks of all slabs; new slabs and wants are refused above it; 0: no bound */
 };
 
@@ -42,7 +42,8 @@ struct Pool {
     uint64_t next_client_id;
     struct User *users;        /* list */
     struct Client *clients;    /* list, in the order of their ids */
-    struct Reclaim *reclaims;  /* list: memfds to be punched and closed, see reclaim.h */
+    struct Reclaim *reclaims;  /* list: memory to be given back, see reclaim.h */
+    uint64_t n_backings;       /* open memfds of slabs, those included that are still being punched */
 };
 
 void pool_init(struct Pool *pool, const struct Limits *limits, const struct PoolBounds *bounds);

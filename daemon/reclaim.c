@@ -1,17 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "daemon/reclaim.h"
 
+#include "daemon/slab.h"
 #include "shared/memfd.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
+struct Backing *backing_new(int fd) {
+    struct Backing *backing = calloc(1, sizeof(*backing));
+
+    if (backing)
+        *backing = (struct Backing){.fd = fd, .n_refs = 1};
+    return backing;
+}
+
+struct Backing *backing_unref(struct Backing *backing) {
+    if (!backing || --backing->n_refs)
+        return NULL;
+    if (backing->pool)
+        backing->pool->n_backings--;
+    close(backing->fd);
+    free(backing);
+    return NULL;
+}
+
 struct Reclaim *reclaim_new(void) {
     return calloc(1, sizeof(struct Reclaim));
 }
 
-void reclaim_add(struct Pool *pool, struct Reclaim *reclaim, int fd, uint64_t offset, uint64_t bytes) {
-    *reclaim = (struct Reclaim){pool->reclaims, fd, offset, bytes};
+void reclaim_add(struct Pool *pool, struct Reclaim *reclaim, struct Backing *backing, uint64_t offset, uint64_t bytes) {
+    backing->n_refs++;
+    reclaim->backing = backing;
+    reclaim->offset = offset;
+    reclaim->bytes = bytes;
+    reclaim->next = pool->reclaims;
     pool->reclaims = reclaim;
 }
 
@@ -22,12 +45,20 @@ struct Reclaim *reclaim_steal(struct Pool *pool) {
     return reclaim;
 }
 
-struct Reclaim *reclaim_run(struct Reclaim *reclaim) {
+void reclaim_run(struct Reclaim *reclaim) {
+    for (; reclaim; reclaim = reclaim->next)
+        reclaim->result = memfd_punch(reclaim->backing->fd, reclaim->offset, reclaim->bytes);
+}
+
+struct Reclaim *reclaim_finish(struct Pool *pool, struct Reclaim *reclaim) {
     while (reclaim) {
         struct Reclaim *next = reclaim->next;
+        struct Client *client = reclaim->client_id ? pool_find_client(pool, reclaim->client_id) : NULL;
+        struct Slab *slab = client ? client_find_slab(client, reclaim->slab_id) : NULL;
 
-        memfd_punch(reclaim->fd, reclaim->offset, reclaim->bytes);
-        close(reclaim->fd);
+        if (slab)
+            slab_slot_cleaned(slab, reclaim->slot, reclaim->result);
+        backing_unref(reclaim->backing);
         free(reclaim);
         reclaim = next;
     }

@@ -2,28 +2,48 @@
 #ifndef DAEMON_RECLAIM_H
 #define DAEMON_RECLAIM_H
 
-/* Memory that no process may use any more: of memfds whose client is gone, punched whole, so that it returns even if a stray
- * child still maps them, and of slots that were revoked for good. Punching takes time with the pages there are: the
- * driver steals the list and runs it off the loop. Nothing here may ever be granted again: the punch comes later. */
+/* Memory on its way back to the kernel: slabs whose client is gone, punched whole, so that it returns even if a stray child
+ * still maps them, and single slots that have pages and are nobody's. Punching takes time with the pages there are, which
+ * is for the client to choose, so it never happens on the loop: the driver steals the list, runs it in another thread, and
+ * finishes it on its own. A slot is not granted while it is being cleaned. */
 
 #include "daemon/pool.h"
 
+/* A slab's memfd. The slab has a reference, and so has each reclaim under way; the last one closes it. */
+struct Backing {
+    struct Pool *pool; /* that counts it; NULL: not yet */
+    int fd;
+    unsigned n_refs;
+};
+
 struct Reclaim {
     struct Reclaim *next;
-    int fd;
+    struct Backing *backing;
     uint64_t offset, bytes;
+    /* The slot that waits for it; client_id 0: none. */
+    uint64_t client_id;
+    uint32_t slab_id, slot;
+    int result;
 };
+
+/* With one reference; the fd is consumed. NULL when out of memory: then it is not. */
+struct Backing *backing_new(int fd);
+/* NULL is fine; returns NULL. */
+struct Backing *backing_unref(struct Backing *backing);
 
 /* A slab's record is made with the slab, so that giving it back cannot fail. NULL when out of memory. */
 struct Reclaim *reclaim_new(void);
 
-/* Put a range of a memfd on the pool's list; the record and the fd are consumed. */
-void reclaim_add(struct Pool *pool, struct Reclaim *reclaim, int fd, uint64_t offset, uint64_t bytes);
+/* Put a range on the pool's list; the record is consumed, and takes a reference of its own. */
+void reclaim_add(struct Pool *pool, struct Reclaim *reclaim, struct Backing *backing, uint64_t offset, uint64_t bytes);
 
 /* Take the whole list from the pool; NULL when it is empty. */
 struct Reclaim *reclaim_steal(struct Pool *pool);
 
-/* Punch, close and free the whole list. Touches nothing else: may run in any thread. Returns NULL. */
-struct Reclaim *reclaim_run(struct Reclaim *reclaim);
+/* Punch what the list says. Touches nothing but its records: may run in any thread. */
+void reclaim_run(struct Reclaim *reclaim);
+
+/* Tell the slots that were waited for, close and free. Without a run before it nothing is punched. Returns NULL. */
+struct Reclaim *reclaim_finish(struct Pool *pool, struct Reclaim *reclaim);
 
 #endif

@@ -24,20 +24,21 @@
 
 struct ReclaimJob {
     uv_work_t work;
+    struct Pool *pool;
     struct Reclaim *reclaims;
 };
 
 static void reclaim_on_work(uv_work_t *work) {
     struct ReclaimJob *job = work->data;
 
-    job->reclaims = reclaim_run(job->reclaims);
+    reclaim_run(job->reclaims);
 }
 
 static void reclaim_on_done(uv_work_t *work, int status) {
     struct ReclaimJob *job = work->data;
 
     (void)status;
-    reclaim_run(job->reclaims); /* what a cancelled job has left; else nothing */
+    reclaim_finish(job->pool, job->reclaims);
     free(job);
 }
 
@@ -50,22 +51,12 @@ static void server_reclaim(struct Server *server) {
     job = calloc(1, sizeof(*job));
     if (!job)
         return; /* they stay on the list until the next turn */
+    job->pool = &server->pool;
     job->reclaims = reclaim_steal(&server->pool);
     job->work.data = job;
-    if (uv_queue_work(&server->loop, &job->work, reclaim_on_work, reclaim_on_done))
-        reclaim_on_done(&job->work, UV_ECANCELED);
-}
-
-/* When the daemon ends its slabs are closed, not punched: processes go on using them. */
-static void server_abandon_reclaims(struct Server *server) {
-    struct Reclaim *reclaim = reclaim_steal(&server->pool);
-
-    while (reclaim) {
-        struct Reclaim *next = reclaim->next;
-
-        close(reclaim->fd);
-        free(reclaim);
-        reclaim = next;
+    if (uv_queue_work(&server->loop, &job->work, reclaim_on_work, reclaim_on_done)) {
+        reclaim_on_work(&job->work);
+        reclaim_on_done(&job->work, 0);
     }
 }
 
@@ -376,7 +367,8 @@ void server_run(struct Server *server) {
     uv_run(&server->loop, UV_RUN_DEFAULT);
     uv_close((uv_handle_t *)&server->stop_deadline, NULL);
     uv_run(&server->loop, UV_RUN_DEFAULT);
-    server_abandon_reclaims(server);
+    /* Not run before: what processes still use is closed, not punched. */
+    reclaim_finish(&server->pool, reclaim_steal(&server->pool));
     pool_deinit(&server->pool);
     r = uv_loop_close(&server->loop);
     if (r)

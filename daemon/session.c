@@ -140,6 +140,14 @@ static void session_end(struct Session *session, const char *why) {
     server_fd_closed(session->server);
 }
 
+/* fds in flight are bounded over all clients: one that goes on without having received its own would use up the
+ * others'. */
+static bool session_is_unread(const struct Session *session) {
+    int bytes = 0;
+
+    return !ioctl(session->link.socket, SIOCOUTQ, &bytes) && bytes > 0;
+}
+
 /* The socket is done with; the process lives, and may be using what it was granted. */
 static void session_disconnect(struct Session *session, const char *why) {
     if (session->state == SESSION_HELLO) {
@@ -149,11 +157,16 @@ static void session_disconnect(struct Session *session, const char *why) {
     if (session->state >= SESSION_DISCONNECTED)
         return;
     session_log(session, LOG_LEVEL_INFO, "client-disconnected", why);
+    /* What the peer has not received stays in flight until it closes its end: its connection counts as long. */
+    session->owes_fd = session->state == SESSION_UNACKED && session_is_unread(session);
     session_enter(session, SESSION_DISCONNECTED);
     session->pending = session->stalled = false;
     link_close(&session->link);
     client_disconnect(session->client);
-    server_fd_closed(session->server);
+    if (!session->owes_fd && client_is_spent(session->client))
+        session_end(session, "nothing was in use");
+    else
+        server_fd_closed(session->server);
 }
 
 /* One last Error, if there is room for it, and the connection ends. */
@@ -312,13 +325,6 @@ static void session_close_slab(struct Session *session, const Wasmpool__CloseSla
         session_cut_off(session, 0, "closed a slab that it does not have");
 }
 
-/* fds in flight are bounded over all clients: one that goes on without having received its own would use up the others'. */
-static bool session_is_unread(const struct Session *session) {
-    int bytes = 0;
-
-    return !ioctl(session->link.socket, SIOCOUTQ, &bytes) && bytes > 0;
-}
-
 static void session_ack(struct Session *session) {
     if (session->state == SESSION_UNACKED && session_is_unread(session))
         session_cut_off(session, 0, "acknowledged a message that it has not received");
@@ -446,9 +452,11 @@ int session_new(struct Server *server, int socket, struct Error *error) {
 }
 
 void session_tick(struct Session *session) {
-    if (session->state == SESSION_DISCONNECTED)
+    if (session->state == SESSION_DISCONNECTED) {
         client_sweep(session->client);
-    else if (session->stalled)
+        if (!session->owes_fd && client_is_spent(session->client))
+            session_end(session, "everything was released");
+    } else if (session->stalled)
         session_send(session);
 }
 

@@ -40,6 +40,7 @@ struct Session {
     unsigned n_open;       /* link and process: the memory goes with the last */
     bool pending;          /* `answer` waits for room in the socket */
     bool stalled;          /* it waits for the kernel to have room for fds in flight: try at the next tick */
+    bool owes_fd;          /* DISCONNECTED with an fd in flight: charged until the process is dead */
     struct Answer answer;
 };
 

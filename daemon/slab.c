@@ -6,7 +6,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,14 +24,18 @@ static int slab_make_memfd(struct Slab *slab, struct Error *error) {
     snprintf(name, sizeof(name), "wasmpool-%s", kind_name(slab->shape.kind));
     r = memfd_new(name, slab->shape.file_bytes, &slab->fd);
     if (r == MEMFD_E_FSIZE)
-        return error_limit(error, ERROR_HOST, "RLIMIT_FSIZE", 0, 0, slab->shape.file_bytes,
+        return error_limit(error, ERROR_HOST, "RLIMIT_FSIZE", memfd_bytes_max(), 0, slab->shape.file_bytes,
                            "a slab exceeds the size that the daemon's files may have");
+    if (r == -EMFILE || r == -ENFILE)
+        return error_limit(error, ERROR_LIMIT, "fds", (uint64_t)sysconf(_SC_OPEN_MAX), (uint64_t)sysconf(_SC_OPEN_MAX), 1,
+                           "the daemon has no file descriptor left for a slab");
     if (!r && fstat(slab->fd, &st))
         r = -errno;
     if (r)
-        return error_set(error, r == -EMFILE || r == -ENFILE ? ERROR_HOST : r, "cannot make a slab: %s", strerror(-r));
+        return error_set(error, ERROR_HOST, "cannot make a slab: %s", strerror(-r));
     slab->inode = st.st_ino;
-    return 0;
+    slab->backing = backing_new(slab->fd);
+    return slab->backing ? 0 : error_set(error, -ENOMEM, "the daemon is out of memory");
 }
 
 int slab_new(struct Slab **slabp, const struct Shape *shape, struct Error *error) {
@@ -59,13 +62,14 @@ int slab_new(struct Slab **slabp, const struct Shape *shape, struct Error *error
 struct Slab *slab_free(struct Slab *slab) {
     if (!slab)
         return NULL;
-    if (slab->fd >= 0 && slab->client) {
-        reclaim_add(slab->client->pool, slab->reclaim, slab->fd, 0, slab->shape.file_bytes);
-    } else {
-        if (slab->fd >= 0)
-            close(slab->fd);
+    if (slab->backing && slab->client)
+        reclaim_add(slab->client->pool, slab->reclaim, slab->backing, 0, slab->shape.file_bytes);
+    else
         free(slab->reclaim);
-    }
+    if (slab->backing)
+        backing_unref(slab->backing);
+    else if (slab->fd >= 0)
+        close(slab->fd);
     free(slab);
     return NULL;
 }
@@ -74,35 +78,40 @@ struct LeaseEntry *slab_entry(const struct Slab *slab, uint32_t slot) {
     return &slab->client->table->entries[slab->first_entry + slot];
 }
 
-int slab_empty_slot(struct Slab *slab, uint32_t slot) {
-    uint64_t offset = shape_slot_offset(&slab->shape, slot);
+/* Out of memory it is tried again when the slot is looked at again. */
+static void slab_clean_slot(struct Slab *slab, uint32_t slot) {
+    struct Client *client = slab->client;
+    struct Reclaim *reclaim = reclaim_new();
+
+    if (!reclaim)
+        return;
+    reclaim->client_id = client->id;
+    reclaim->slab_id = slab->id;
+    reclaim->slot = slot;
+    slab->records[slot].cleaning = 1;
+    reclaim_add(client->pool, reclaim, slab->backing, shape_slot_offset(&slab->shape, slot), slab->shape.stride);
+}
+
+bool slab_slot_is_empty(struct Slab *slab, uint32_t slot) {
+    struct SlotRecord *record = &slab->records[slot];
     int r;
 
     if (slab->fd < 0)
-        return 0;
-    r = memfd_has_pages(slab->fd, offset, slab->shape.stride);
+        return true;
+    if (record->cleaning)
+        return false;
+    r = memfd_has_pages(slab->fd, shape_slot_offset(&slab->shape, slot), slab->shape.stride);
     if (r > 0)
-        r = memfd_punch(slab->fd, offset, slab->shape.stride);
-    if (r)
-        slab->records[slot].retired = 1;
-    return r;
+        slab_clean_slot(slab, slot);
+    else if (r < 0)
+        record->retired = 1;
+    return !r;
 }
 
-void slab_reclaim_slot(struct Slab *slab, uint32_t slot) {
-    uint64_t offset = shape_slot_offset(&slab->shape, slot);
-    struct Reclaim *reclaim;
-    int fd;
-
-    slab->records[slot].retired = 1;
-    if (slab->fd < 0 || memfd_has_pages(slab->fd, offset, slab->shape.stride) <= 0)
-        return;
-    /* Without either the pages stay until the slab goes. */
-    fd = fcntl(slab->fd, F_DUPFD_CLOEXEC, 0);
-    reclaim = fd < 0 ? NULL : reclaim_new();
-    if (reclaim)
-        reclaim_add(slab->client->pool, reclaim, fd, offset, slab->shape.stride);
-    else if (fd >= 0)
-        close(fd);
+void slab_slot_cleaned(struct Slab *slab, uint32_t slot, int result) {
+    slab->records[slot].cleaning = 0;
+    if (result)
+        slab->records[slot].retired = 1;
 }
 
 void slab_measure(struct Slab *slab) {
@@ -146,8 +155,12 @@ void slab_view(const struct Slab *slab, uint32_t slot, struct SlotView *view) {
     *view = (struct SlotView){0};
     if (!record->granted)
         return;
-    view->state = atomic_load(&((struct LeaseEntry *)entry)->flags) & LEASE_FLAG_RETIRED ? "retired"
-                                                                                         : lease_word_name(word);
+    /* Nobody but the client can have made it anything else. */
+    if (atomic_load(&((struct LeaseEntry *)entry)->flags) & LEASE_FLAG_RETIRED)
+        view->state = "retired";
+    else
+        view->state = lease_state(word) == LEASE_IDLE || lease_state(word) == LEASE_BUSY ? lease_word_name(word)
+                                                                                         : "tampered";
     if (slab->fd >= 0)
         memfd_resident(slab->fd, shape_slot_offset(&slab->shape, slot), slab->shape.stride, SLAB_EXTENTS_MAX,
                        &view->resident_bytes, &whole);

@@ -11,8 +11,8 @@
 struct SlotRecord {
     uint64_t generation : 61; /* the one that its word has while VACANT, IDLE or BUSY */
     uint64_t granted : 1;
-    uint64_t retired : 1; /* it could not be emptied: never granted again */
-    uint64_t spare : 1;
+    uint64_t retired : 1;  /* it could not be emptied, or its word was tampered with: never granted again */
+    uint64_t cleaning : 1; /* its pages are being given back: not granted until that is done */
 };
 
 struct Slab {
@@ -24,7 +24,8 @@ struct Slab {
     struct Shape shape;
     int fd;         /* -1 for instances */
     uint64_t inode; /* 0 for instances */
-    struct Reclaim *reclaim; /* for its memfd, when it goes */
+    struct Backing *backing; /* whose fd it is; NULL for instances */
+    struct Reclaim *reclaim; /* for its memory, when it goes */
     uint32_t n_granted;
     uint64_t resident_bytes;
     struct SlotRecord records[];
@@ -32,23 +33,23 @@ struct Slab {
 
 /* What an inspector sees of one slot. Strings are copied out of the table, and clean. */
 struct SlotView {
-    const char *state; /* idle, busy, recalled, retired (the client could not reset it); NULL: not granted */
+    const char *state; /* idle, busy, recalled, retired (the client could not reset it), tampered; NULL: not granted */
     uint64_t pages, taken_ns, resident_bytes;
     char label[LEASE_LABEL_BYTES];
 };
 
 /* The memfd and the record; the client inserts it in its list and charges it. */
 int slab_new(struct Slab **slabp, const struct Shape *shape, struct Error *error);
-/* Its memfd goes to the pool's reclaims, if it has a client, else is closed. NULL is fine; returns NULL. */
+/* Its memory goes to the pool's reclaims, if it has a client. NULL is fine; returns NULL. */
 struct Slab *slab_free(struct Slab *slab);
 
 struct LeaseEntry *slab_entry(const struct Slab *slab, uint32_t slot);
 
-/* Make sure that a slot that is about to be granted has no pages. 0, or a negative errno: then it is retired. */
-int slab_empty_slot(struct Slab *slab, uint32_t slot);
+/* May the slot be granted now? One that has pages is cleaned first, off the loop, and one that cannot be is retired. */
+bool slab_slot_is_empty(struct Slab *slab, uint32_t slot);
 
-/* Give a slot's pages back, later and off the loop, and never grant it again: for clients that have no future. */
-void slab_reclaim_slot(struct Slab *slab, uint32_t slot);
+/* The pages of a slot that was cleaned are gone; a negative errno: they are not, and it is retired. */
+void slab_slot_cleaned(struct Slab *slab, uint32_t slot, int result);
 
 /* Slots that the table says are busy (or recalled), among those that we granted. */
 uint32_t slab_count_busy(const struct Slab *slab);

@@ -42,11 +42,16 @@ static int memfd_create_noexec(const char *name) {
     return fd;
 }
 
-int memfd_new(const char *name, uint64_t bytes, int *fdp) {
+uint64_t memfd_bytes_max(void) {
     struct rlimit limit;
+
+    return getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
+}
+
+int memfd_new(const char *name, uint64_t bytes, int *fdp) {
     int fd, r;
 
-    if (!getrlimit(RLIMIT_FSIZE, &limit) && limit.rlim_cur != RLIM_INFINITY && bytes > limit.rlim_cur)
+    if (bytes > memfd_bytes_max())
         return MEMFD_E_FSIZE;
     fd = memfd_create_noexec(name);
     if (fd < 0)

@@ -15,6 +15,9 @@ enum { MEMFD_E_SEALS = 1, MEMFD_E_SIZE = 2, MEMFD_E_FSIZE = 3 };
  * is left), or MEMFD_E_FSIZE. */
 int memfd_new(const char *name, uint64_t bytes, int *fdp);
 
+/* RLIMIT_FSIZE: the bytes that a memfd of this process may have, for messages. */
+uint64_t memfd_bytes_max(void);
+
 /* Is a received fd what it is said to be: sealed at least SHRINK|GROW|SEAL, and of exactly `bytes` bytes?
  * Returns 0, MEMFD_E_SEALS, MEMFD_E_SIZE, or a negative errno. */
 int memfd_check(int fd, uint64_t bytes);

@@ -49,8 +49,7 @@ int wire_send(int socket, const WireMessage *message, const int *fds, size_t n_f
     return -errno;
 }
 
-/* Collect the fds of a received header into the packet. Returns the number that came, of which WIRE_FDS_MAX at most can
- * have been installed, since the control buffer has room for no more. */
+/* Collect the fds of a received header into the packet: WIRE_FDS_MAX at most, since the control buffer has room for no more. */
 static void wire_collect(struct msghdr *header, struct WirePacket *packet) {
     for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(header); cmsg; cmsg = CMSG_NXTHDR(header, cmsg)) {
         size_t n;
@@ -71,11 +70,26 @@ static void wire_collect(struct msghdr *header, struct WirePacket *packet) {
 }
 
 static int wire_check(const struct msghdr *header, const struct WirePacket *packet, size_t fds_max, ssize_t bytes) {
+    /* The kernel says so too when this process could not have another fd. */
+    if (header->msg_flags & MSG_CTRUNC && packet->n_fds < fds_max)
+        return WIRE_E_NO_ROOM;
     if (header->msg_flags & MSG_CTRUNC || packet->n_fds > fds_max)
         return WIRE_E_FDS;
     if (header->msg_flags & MSG_TRUNC)
         return WIRE_E_OVERSIZED;
     return bytes ? 0 : WIRE_E_END;
+}
+
+/* A peer that closes without having read everything resets the connection. The kernel says so once, before it gives what
+ * that peer had said. */
+static ssize_t wire_recvmsg(int socket, struct msghdr *header) {
+    ssize_t received;
+
+    for (int resets = 0;; resets += errno == ECONNRESET) {
+        received = recvmsg(socket, header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        if (received >= 0 || (errno != EINTR && (errno != ECONNRESET || resets)))
+            return received;
+    }
 }
 
 int wire_recv(int socket, size_t fds_max, struct WirePacket *packetp) {
@@ -91,9 +105,7 @@ int wire_recv(int socket, size_t fds_max, struct WirePacket *packetp) {
         header.msg_control = control.bytes;
         header.msg_controllen = sizeof(control.bytes);
     }
-    do
-        received = recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    while (received < 0 && errno == EINTR);
+    received = wire_recvmsg(socket, &header);
     if (received < 0)
         return errno == EAGAIN ? WIRE_E_AGAIN : errno == ECONNRESET ? WIRE_E_END : -errno;
     wire_collect(&header, &packet);
@@ -141,6 +153,8 @@ const char *wire_outcome_phrase(int outcome) {
         return "sent a packet larger than 32768 bytes";
     case WIRE_E_FDS:
         return "sent file descriptors that do not belong there";
+    case WIRE_E_NO_ROOM:
+        return "sent a file descriptor for which this process has no room";
     case WIRE_E_MALFORMED:
         return "sent a packet that is no message";
     default:

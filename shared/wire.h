@@ -18,13 +18,14 @@
 #define WIRE_FDS_MAX 4             /* one packet; today's messages carry one at most */
 #define WIRE_NAME_BYTES 64         /* what a client calls itself, with its NUL */
 
-/* Positive outcomes of wire_recv. After any of them but WIRE_E_END and WIRE_E_AGAIN the peer has broken the protocol;
+/* Positive outcomes of wire_recv. After any of them but WIRE_E_END, WIRE_E_AGAIN and WIRE_E_NO_ROOM the peer has broken the protocol;
  * nothing of the packet, and none of its fds, is kept. */
 enum {
     WIRE_E_AGAIN = 1,     /* nothing to read (or no room to send) */
     WIRE_E_END = 2,       /* end-of-file: the peer has closed, or died */
     WIRE_E_OVERSIZED = 3, /* more than WIRE_BYTES_MAX */
     WIRE_E_FDS = 4,       /* more fds than were expected */
+    WIRE_E_NO_ROOM = 6,   /* this process had no room for the fds that came: they are lost, and the peer is not to blame */
     WIRE_E_MALFORMED = 5, /* not a Packet, or one without a body that its header announces */
 };
 

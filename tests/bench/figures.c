@@ -12,8 +12,9 @@
 #define ROUND_TRIPS_MOST 4
 #define HELD 64 /* a slab's memories */
 
-__attribute__((format(printf, 5, 6))) static void figures_add(struct Figures *figures, enum Outcome outcome, double value,
-                                                             double bound, const char *format, ...) {
+__attribute__((format(printf, 5, 6)))
+static void figures_add(struct Figures *figures, enum Outcome outcome, double value, double bound, const char *format,
+                        ...) {
     struct Figure *figure = &figures->at[figures->n++];
     va_list arguments;
 
@@ -34,8 +35,8 @@ static void figures_add_cycles(struct Figures *figures, const struct Series *ser
                 "%s: an empty module costs %.1f ns (quartiles %.1f..%.1f), must be under %d", COLUMN_NAMES[column],
                 sample_median(empty), sample_quantile(empty, 0.25), sample_quantile(empty, 0.75), EMPTY_NS);
     figures_add(figures, sample_median(over) <= 1 ? FIGURE_OK : FIGURE_MISSED, sample_median(over), 1,
-                "%s: a memory of 64 KiB costs %.0f ns, %.2f (%.2f..%.2f) of 1.5 x zeroing it (%.0f ns) + 300 ns, must be "
-                "at most 1",
+                "%s: a memory of 64 KiB costs %.0f ns, %.2f (%.2f..%.2f) of 1.5 x zeroing it (%.0f ns) + 300 ns, "
+                "must be at most 1",
                 COLUMN_NAMES[column], sample_median(memory), sample_median(over), sample_quantile(over, 0.25),
                 sample_quantile(over, 0.75), zero);
 }
@@ -48,11 +49,11 @@ void figures_add_timed(struct Figures *figures, const struct Series *series) {
     if (series->one_processor)
         figures_add(figures, FIGURE_SKIPPED, 0, GAIN_LEAST, "two processes: there is one processor only");
     else if (!series->gain_ratio.n)
-        figures_add(figures, FIGURE_SKIPPED, 0, GAIN_LEAST, "two processes: others kept the processors busy throughout");
+        figures_add(figures, FIGURE_SKIPPED, 0, GAIN_LEAST, "two processes: others kept the processors busy");
     else
         figures_add(figures, ratio >= GAIN_LEAST ? FIGURE_OK : FIGURE_MISSED, ratio, GAIN_LEAST,
-                    "daemon: two processes do %.2f x of one's 64 KiB cycles, zeroing alone %.2f x: %.2f (%.2f..%.2f) of it, "
-                    "must be at least %.1f",
+                    "daemon: two processes do %.2f x of one's 64 KiB cycles, zeroing alone %.2f x: %.2f (%.2f..%.2f) "
+                    "of it, must be at least %.1f",
                     sample_median(&series->gain_cycle), sample_median(&series->gain_zero), ratio,
                     sample_quantile(&series->gain_ratio, 0.25), sample_quantile(&series->gain_ratio, 0.75), GAIN_LEAST);
 }
@@ -153,7 +154,7 @@ void figures_add_counted(struct Figures *figures, const struct Series *series) {
         return;
     }
     if (traffic_of(series, series->address, "memory64k", 1, &traffic))
-        figures_add(figures, FIGURE_MISSED, 0, ROUND_TRIPS_MOST, "daemon: connection and first instance: the run failed");
+        figures_add(figures, FIGURE_MISSED, 0, ROUND_TRIPS_MOST, "daemon: connection, first slab: the run failed");
     else
         figures_add(figures,
                     traffic.round_trips && traffic.round_trips <= ROUND_TRIPS_MOST ? FIGURE_OK : FIGURE_MISSED,

@@ -4,15 +4,14 @@
 #include "tests/bench/gang.h"
 
 #include <stdio.h>
-#include <sys/resource.h>
 #include <time.h>
 
-/* A round is four slices: each work by one process, then each by both, so that what a neighbour on the machine does over a
- * longer time falls on all four alike. The processes keep step by the clock, and take turns at being the one.
+/* A round is four slices: each work by one process, then each by both, so that what a neighbour on the machine does for
+ * longer falls on all four alike. The processes keep step by the clock, and take turns at being the one.
  *
- * Slices are shorter than the scheduler's own. Where somebody else wants the processor too, the scheduler lets a process that
- * has slept go first and then interrupts it, which would favour some slices over others: a round in which a process was
- * interrupted is left out. A process that waits of its own accord, for the other one or for the daemon, is not. */
+ * Slices are shorter than the scheduler's own. Where somebody else wants the processor too, the scheduler lets a
+ * process that has slept go first and interrupts it later, which would favour some slices: a round in which a process
+ * was interrupted is left out. One in which it waits of its own accord, for the other one or for the daemon, is not. */
 
 #define GAIN_SLICE_NS 1000000
 #define GAIN_LEAD_NS 1000000 /* from the last barrier to the first slice */
@@ -40,13 +39,6 @@ static uint64_t gain_batch(const struct Work *work, void *state, uint64_t warm) 
     }
 }
 
-static long gain_interruptions(void) {
-    struct rusage usage;
-
-    getrusage(RUSAGE_SELF, &usage);
-    return usage.ru_nivcsw;
-}
-
 static double gain_slice(const struct Work *work, void *state, uint64_t batch, uint64_t begin) {
     struct timespec at = {.tv_sec = (time_t)(begin / 1000000000), .tv_nsec = (long)(begin % 1000000000)};
     uint64_t start, now, n = 0;
@@ -54,12 +46,12 @@ static double gain_slice(const struct Work *work, void *state, uint64_t batch, u
 
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL))
         continue;
-    interruptions = gain_interruptions();
+    interruptions = work_interruptions();
     for (now = start = work_now_ns(); now < begin + GAIN_SLICE_NS; now = work_now_ns()) {
         work->run(state, batch);
         n += batch;
     }
-    return n && gain_interruptions() == interruptions ? (double)n * 1e3 / (double)(now - start) : 0;
+    return n && work_interruptions() == interruptions ? (double)n * 1e3 / (double)(now - start) : 0;
 }
 
 static void gain_member(void *argument, unsigned self) {

@@ -13,8 +13,8 @@ struct Gain {
     unsigned rounds;
 };
 
-/* Print a line for each round: cycles a microsecond of the first and second work by one process, and of the first and second by
- * two together. 0, or 1 when a process failed. */
+/* Print a line for each round: cycles a microsecond of the first and second work by one process, and of both by two
+ * processes together. Rounds that somebody interrupted are left out. 0, or 1 when a process failed. */
 int gain_run(const struct Gain *gain);
 
 #endif

@@ -7,8 +7,8 @@
 #include <pthread.h>
 #include <stddef.h>
 
-/* Run `member` in so many processes, each with its number, and wait for all. 0 when all ended well. When one did not, the
- * others may wait for it for ever: they end when this process does. */
+/* Run `member` in so many processes, each with its number, and wait for all. 0 when all ended well. When one did not,
+ * the others may wait for it for ever: they end when this process does. */
 int gang_run(unsigned n, void (*member)(void *argument, unsigned self), void *argument);
 
 /* Memory that all of them see; zero. */

@@ -24,8 +24,8 @@ static void report_sample(const struct Sample *sample) {
 }
 
 void report_text(const struct Series *series, const struct Figures *figures) {
-    printf("Nanoseconds a cycle (allocate and deallocate an instance, or instantiate and free one), median and quartiles "
-           "of %u\nrepetitions in fresh processes:\n\n%-27s",
+    printf("Nanoseconds a cycle (allocate and deallocate an instance, or instantiate and free one), median and\n"
+           "quartiles of %u repetitions in fresh processes:\n\n%-27s",
            series->cells[0][0].n, "");
     for (unsigned column = 0; column < COLUMNS_N; column++)
         printf(" %22s", COLUMN_NAMES[column]);
@@ -96,12 +96,13 @@ int report_json(const struct Series *series, const struct Figures *figures, cons
     uname(&host);
     for (unsigned i = 0; i < FLOORS_N; i++)
         json_object_set_new(floors, FLOORS[i].work, report_json_sample(&series->floors[i]));
-    report = json_pack("{s:s, s:s, s:s, s:I, s:s, s:o, s:o, s:{s:o, s:o, s:o}, s:o}", "version", WASMPOOL_VERSION, "kernel",
-                       host.release, "machine", host.machine, "processors",
-                       (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "unit", "ns", "cycles", report_json_cycles(series),
-                       "floors", floors, "second_process", "gain_of_zeroing", report_json_sample(&series->gain_zero),
-                       "gain_of_cycles", report_json_sample(&series->gain_cycle), "ratio",
-                       report_json_sample(&series->gain_ratio), "checks", report_json_figures(figures));
+    report = json_pack("{s:s, s:s, s:s, s:I, s:s, s:o, s:o, s:{s:o, s:o, s:o}, s:o}",
+                       "version", WASMPOOL_VERSION, "kernel", host.release, "machine", host.machine,
+                       "processors", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "unit", "ns",
+                       "cycles", report_json_cycles(series), "floors", floors, "second_process",
+                       "gain_of_zeroing", report_json_sample(&series->gain_zero),
+                       "gain_of_cycles", report_json_sample(&series->gain_cycle),
+                       "ratio", report_json_sample(&series->gain_ratio), "checks", report_json_figures(figures));
     if (!report)
         return -ENOMEM;
     r = json_dump_file(report, path, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) ? -EIO : 0;

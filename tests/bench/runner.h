@@ -24,8 +24,8 @@ struct Rate {
 /* 0, or a negative errno; the program has said why then. */
 int runner_measure(const char *program, const struct Task *task, struct Rate *ratep);
 
-/* bench-cycle --against: cycles a microsecond of `against` and of the task by one process, and of both by two processes, each the
- * mean of the rounds that nobody interrupted. */
+/* bench-cycle --against: cycles a microsecond of the work `against` and of the task's own, by one process, and by two
+ * together; each the mean of the rounds that nobody interrupted. */
 struct Gains {
     unsigned rounds;
     double alone[2], both[2];

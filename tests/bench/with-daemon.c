@@ -17,9 +17,9 @@
 
 /* with-daemon DAEMON [OPTION...] -- COMMAND [ARGUMENT...]
  *
- * Run a command beside a private daemon in a directory of its own, and leave nothing of either behind. The command finds
- * BENCH_ADDRESS and BENCH_DAEMON_PID in its environment. Ends with the command's status; with 125 when the daemon does
- * not start, or ends in another way than asked to. */
+ * Run a command beside a private daemon in a directory of its own, and leave nothing of either behind. The command
+ * finds BENCH_ADDRESS and BENCH_DAEMON_PID in its environment. Ends with the command's status; with 125 when the daemon
+ * does not start, or ends in another way than asked to. */
 
 #define STATUS_DAEMON 125
 #define READY_MS 10000

@@ -177,6 +177,7 @@ static void roundtrip_close(void *opaque) {
 const struct Work WORK_ROUNDTRIP_NEAR = {
     .name = "roundtrip-near",
     .meaning = "64 bytes to another process on the same processor and back, SOCK_SEQPACKET",
+    .waits = true,
     .open = roundtrip_open_near,
     .run = roundtrip_run,
     .close = roundtrip_close,
@@ -185,6 +186,7 @@ const struct Work WORK_ROUNDTRIP_NEAR = {
 const struct Work WORK_ROUNDTRIP_FAR = {
     .name = "roundtrip-far",
     .meaning = "the same to another processor",
+    .waits = true,
     .open = roundtrip_open_far,
     .run = roundtrip_run,
     .close = roundtrip_close,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static const struct WorkModule MODULES[] = {
     {"empty", 0, 0},
@@ -35,6 +36,13 @@ void *work_allocate(size_t bytes) {
 void work_fail(const char *what, const char *why) {
     fprintf(stderr, "bench-cycle: %s: %s\n", what, why);
     exit(1);
+}
+
+long work_interruptions(void) {
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_nivcsw;
 }
 
 unsigned work_pin(unsigned n) {

@@ -26,6 +26,7 @@ struct WorkOptions {
 
 struct Work {
     const char *name, *meaning;
+    bool waits; /* for another process, in each cycle */
     /* All end the process with a message when they fail: a measurement with a hole in it is none. */
     void *(*open)(const struct WorkOptions *options);
     void (*run)(void *state, uint64_t cycles);
@@ -33,7 +34,8 @@ struct Work {
     void (*close)(void *state);
 };
 
-extern const struct Work WORK_POOL, WORK_STOCK, WORK_ZERO, WORK_CAS, WORK_CLOCK, WORK_ROUNDTRIP_NEAR, WORK_ROUNDTRIP_FAR;
+extern const struct Work WORK_POOL, WORK_STOCK, WORK_ZERO, WORK_CAS, WORK_CLOCK, WORK_ROUNDTRIP_NEAR,
+    WORK_ROUNDTRIP_FAR;
 
 const struct WorkModule *work_module(const char *name);
 /* The bytes of the module's memory or table; 0 when it has neither. */
@@ -54,6 +56,9 @@ static inline uint64_t work_now_ns(void) {
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
+
+/* How often this process has had to leave its processor although it wanted to go on. */
+long work_interruptions(void);
 
 void *work_allocate(size_t bytes);
 _Noreturn void work_fail(const char *what, const char *why);

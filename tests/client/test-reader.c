@@ -50,11 +50,12 @@ static void put_section(struct Binary *binary, uint8_t id, const void *body, siz
 
 #define TYPES "\2\x60\7\x7f\x7e\x7d\x7c\x7b\x70\x6f\1\x7f\x60\0\0" /* 0: all value types -> i32; 1: nothing -> nothing */
 #define IMPORTS                                                                                                        \
-    "\4"                                                                                                               \
+    "\5"                                                                                                               \
     "\3env\1f\0\0"                                                                                                     \
     "\3env\1t\1\x70\1\2\3"                                                                                             \
     "\3env\1m\2\0\1"                                                                                                   \
-    "\3env\1g\3\x7f\0"
+    "\3env\1g\3\x7f\0"                                                                                               \
+    "\3env\1e\4\0\1"
 #define GLOBALS                                                                                                        \
     "\x9"                                                                                                              \
     "\x7f\1\x41\x7f\xb"                                    /* mut i32: -1 */                                           \
@@ -66,7 +67,7 @@ static void put_section(struct Binary *binary, uint8_t id, const void *body, siz
     "\x70\0\xd2\0\xb"                                      /* funcref: function 0 */                                   \
     "\x6f\0\xd0\x6f\xb"                                    /* externref: null */                                       \
     "\x7f\0\x23\0\x41\2\x6c\x41\1\x6a\xb"                  /* i32: global 0 * 2 + 1, extended-const */
-#define EXPORTS "\5\3run\0\1\6memory\2\1\5table\1\2\1g\3\x9\0\0\0"
+#define EXPORTS "\6\1e\4\1\3run\0\1\6memory\2\1\5table\1\2\1g\3\x9\0\0\0"
 
 /* Every section once, in order, with custom ones in between. */
 static void put_everything(struct Binary *binary) {
@@ -141,7 +142,9 @@ Test(reader, reads_what_allocation_needs) {
     expect_eq(counts.defined_tables, 2);
     expect_eq(counts.defined_memories, 1);
     expect_eq(counts.defined_globals, 9);
-    expect_eq(counts.exports, 5);
+    expect_eq(counts.exports, 6);
+    expect_eq(counts.imported_tags, 1);
+    expect_eq(counts.defined_tags, 1);
     expect_eq(wasmpool_module_memory(module, 0)->minimum, 1);
     expect_eq(wasmpool_module_memory(module, 0)->maximum, 65536);
     expect_eq(wasmpool_module_memory(module, 0)->has_maximum, true);
@@ -176,6 +179,7 @@ Test(reader, finds_exports_by_their_whole_names) {
     expect_export(module, "memory", WASMPOOL_EXTERNAL_MEMORY, 1);
     expect_export(module, "table", WASMPOOL_EXTERNAL_TABLE, 2);
     expect_export(module, "g", WASMPOOL_EXTERNAL_GLOBAL, 9);
+    expect_export(module, "e", WASMPOOL_EXTERNAL_TAG, 1);
     expect_export(module, "", WASMPOOL_EXTERNAL_FUNCTION, 0);
     expect_eq(wasmpool_module_export(module, "ru", &kind, &index), -ENOENT);
     expect_eq(wasmpool_module_export(module, "runs", &kind, &index), -ENOENT);
@@ -270,7 +274,8 @@ Test(reader, a_section_that_is_cut_off_anywhere_is_malformed) {
                     {3, "\2\1\1", 3},
                     {4, "\2\x6f\1\5\xa\x70\0\0", 8},
                     {5, "\1\1\1\x80\x80\4", 6},
-                    {6, GLOBALS, sizeof(GLOBALS) - 1}};
+                    {6, GLOBALS, sizeof(GLOBALS) - 1},
+                    {13, "\2\0\1\0\0", 5}};
 
     for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
         for (size_t cut = 0; cut < sections[i].n; cut++) {
@@ -486,12 +491,13 @@ Test(reader, types_are_functions_of_known_values) {
                  ITEM(1, "\1\x60\0\1\x40", MALFORMED, "malformed value type 0x40"));
 }
 
-Test(reader, imports_are_of_four_kinds) {
+Test(reader, imports_are_of_five_kinds) {
     EXPECT_ITEMS(ITEM(2, "\1\1m\1f\0\1", 0, ""), ITEM(2, "\1\1m\1f\0\2", MALFORMED, "unknown type 2"),
                  ITEM(2, "\1\1m\1t\1\x7f\0\0", MALFORMED, "malformed reference type 0x7f"),
                  ITEM(2, "\1\1m\1m\2\4\1", UNSUPPORTED, "memory64"),
                  ITEM(2, "\1\1m\1g\3\x7f\2", MALFORMED, "malformed mutability"),
-                 ITEM(2, "\1\1m\1e\4\0\0", UNSUPPORTED, "exception-handling"),
+                 ITEM(2, "\1\1m\1e\4\0\1", 0, ""), ITEM(2, "\1\1m\1e\4\1\0", MALFORMED, "malformed tag attribute"),
+                 ITEM(2, "\1\1m\1e\4\0\2", MALFORMED, "unknown type 2"),
                  ITEM(2, "\1\1m\1f\5\0", MALFORMED, "malformed import kind 5"));
 }
 
@@ -515,10 +521,17 @@ Test(reader, limits_have_known_flags_and_an_order) {
                  ITEM(5, "\1\x8\1\x10", UNSUPPORTED, "custom-page-sizes"));
 }
 
+Test(reader, tags_have_an_attribute_and_a_type_that_exists) {
+    EXPECT_ITEMS(ITEM(13, "\1\0\1", 0, ""), ITEM(13, "\1\1\1", MALFORMED, "tag: malformed tag attribute"),
+                 ITEM(13, "\1\0\2", MALFORMED, "tag: unknown type 2"));
+}
+
 Test(reader, tables_hold_references) {
     EXPECT_ITEMS(ITEM(4, "\1\x7f\0\1", MALFORMED, "malformed reference type 0x7f"),
                  ITEM(4, "\1\x63\x70\0\1", UNSUPPORTED, "function-references"),
-                 ITEM(4, "\1\x40\0\x70\0\1\xd0\x70\xb", UNSUPPORTED, "function-references"));
+                 ITEM(4, "\1\x40\0\x70\0\1\xd0\x70\xb", UNSUPPORTED, "function-references"),
+                 ITEM(4, "\1\x6e\0\1", UNSUPPORTED, "gc"), ITEM(6, "\1\x70\0\xd0\x6e\xb", UNSUPPORTED, "gc"),
+                 ITEM(6, "\1\x70\0\xd0\x7f\xb", MALFORMED, "malformed reference type 0x7f"));
 }
 
 Test(reader, globals_are_constant) {
@@ -530,19 +543,19 @@ Test(reader, globals_are_constant) {
                  ITEM(6, "\1\x7f\0\x41\0", MALFORMED, "unexpected end"));
 }
 
-Test(reader, exports_are_of_four_kinds_and_exist) {
+Test(reader, exports_are_of_five_kinds_and_exist) {
     EXPECT_ITEMS(ITEM(7, "\1\1f\0\0", MALFORMED, "export of unknown index 0"),
                  ITEM(7, "\1\1t\1\0", MALFORMED, "export of unknown index 0"),
                  ITEM(7, "\1\1m\2\xff\xff\xff\xff\xf", MALFORMED, "export of unknown index 4294967295"),
                  ITEM(7, "\1\1g\3\0", MALFORMED, "export of unknown index 0"),
-                 ITEM(7, "\1\1e\4\0", UNSUPPORTED, "exception-handling"),
+                 ITEM(7, "\1\1e\4\0", MALFORMED, "export of unknown index 0"),
                  ITEM(7, "\1\1x\5\0", MALFORMED, "malformed export kind 5"));
 }
 
 Test(reader, imported_things_can_be_exported_up_to_the_last) {
     struct Binary binary;
 
-    for (char kind = 0; kind < 4; kind++) {
+    for (char kind = 0; kind < 5; kind++) {
         char body[] = {1, 1, 'x', kind, 0};
 
         begin(&binary);
@@ -563,11 +576,11 @@ Test(reader, errors_say_where) {
     struct Binary binary;
 
     begin(&binary);
-    SECTION(&binary, 1, TYPES); /* 8 + 3 + 16 = 27 */
+    SECTION(&binary, 1, TYPES);
     SECTION(&binary, 3, "\2\0\7");
     expect_refusal(binary.at, binary.n, MALFORMED, "function: unknown type 7");
-    expect_refusal(binary.at, binary.n, MALFORMED, "at offset 0x21, ");
-    expect_eq(binary.n, 0x21);
+    expect_refusal(binary.at, binary.n, MALFORMED, "at offset 0x20, ");
+    expect_eq(binary.n, 0x20);
 }
 
 /* ------------------------------------------------------------------------------------------------ files */
@@ -654,10 +667,12 @@ Test(reader, a_file_that_may_not_be_read_is_an_errno) {
     struct wasmpool_error error;
     struct File file;
 
-    if (!geteuid())
-        cr_skip_test("root may read everything");
     file_init(&file, "secret.wasm", HEADER, 8);
     cr_assert_eq(chmod(file.path, 0), 0);
+    if (!geteuid()) /* who may read everything */
+        cr_assert_eq(chmod(file.directory, 0755) + seteuid(65534), 0);
     expect_eq(read_file(file.path, &error), -EACCES);
+    if (!getuid())
+        cr_assert_eq(seteuid(0), 0);
     file_deinit(&file);
 }

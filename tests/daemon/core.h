@@ -70,6 +70,14 @@ static inline void core_set_target(struct Slab *slab, uint32_t target) {
     atomic_store(&slab->client->table->header.targets[slab->target], target);
 }
 
+/* What the driver does off its loop. */
+static inline void core_reclaim(struct Pool *pool) {
+    struct Reclaim *reclaims = reclaim_steal(pool);
+
+    reclaim_run(reclaims);
+    reclaim_finish(pool, reclaims);
+}
+
 static inline void core_pool_deinit(struct Pool *pool) {
     while (pool->clients) {
         cr_assert(pool_is_valid(pool));
@@ -78,7 +86,7 @@ static inline void core_pool_deinit(struct Pool *pool) {
     for (int kind = 0; kind < KIND_N; kind++)
         cr_expect_eq(pool->granted[kind], 0, "%lu slots of kind %d stay charged", pool->granted[kind], kind);
     cr_expect_eq(pool->resident_bytes, 0, "%lu bytes stay charged", pool->resident_bytes);
-    reclaim_run(reclaim_steal(pool));
+    core_reclaim(pool);
     pool_deinit(pool);
 }
 

@@ -243,13 +243,52 @@ Test(client, disconnected_loses_its_idle_slots_and_keeps_its_busy_ones) {
     client_disconnect(client);
     cr_expect_eq(pool.n_disconnected, 1, "%lu", pool.n_disconnected);
     cr_expect_eq(pool.granted[KIND_MEMORY], 1, "%lu", pool.granted[KIND_MEMORY]);
-    reclaim_run(reclaim_steal(&pool));
+    core_reclaim(&pool);
     cr_expect_eq(lseek(slab->fd, (off_t)shape_slot_offset(&slab->shape, 1), SEEK_DATA),
                  (off_t)shape_slot_offset(&slab->shape, 1), "the busy slot was punched");
     cr_expect_eq(lseek(slab->fd, (off_t)shape_slot_offset(&slab->shape, 2), SEEK_DATA), -1, "the idle slot was not");
     cr_expect_eq(lease_release(slab_entry(slab, 1), generation), 0);
     client_sweep(client);
     cr_expect_eq(pool.granted[KIND_MEMORY], 0, "%lu", pool.granted[KIND_MEMORY]);
+    core_pool_deinit(&pool);
+}
+
+Test(client, disconnected_is_spent_when_nothing_of_it_is_granted) {
+    struct Pool pool;
+    struct Client *client;
+    struct Slab *slab;
+    uint64_t generation;
+
+    core_pool_init(&pool);
+    client = core_client(&pool, 0);
+    slab = core_slab(client, KIND_TABLE, 2, 2);
+    cr_expect_not(client_is_spent(client), "it is connected");
+    generation = core_take(slab, 0);
+    client_disconnect(client);
+    cr_expect_not(client_is_spent(client), "it has a busy table");
+    cr_assert_eq(lease_release(slab_entry(slab, 0), generation), 0);
+    client_sweep(client);
+    cr_expect(client_is_spent(client));
+    core_pool_deinit(&pool);
+}
+
+Test(client, a_closed_slabs_fd_counts_until_it_is_punched) {
+    struct Shape shape = core_shape(KIND_MEMORY, 1);
+    struct Pool pool;
+    struct Client *client;
+    struct Slab *slab;
+    struct Error error;
+    uint32_t granted;
+
+    core_pool_init(&pool);
+    pool.bounds.slabs_max = 1;
+    client = core_client(&pool, 0);
+    slab = core_slab(client, KIND_MEMORY, 1, 0);
+    client_close_slab(client, slab->id, &error);
+    cr_expect_eq(client_open_slab(client, &shape, 0, &slab, &granted, &error), ERROR_LIMIT);
+    cr_expect_str_eq(error.limit, "slabs_max");
+    core_reclaim(&pool);
+    cr_expect_eq(client_open_slab(client, &shape, 0, &slab, &granted, &error), 0, "%s", error.message);
     core_pool_deinit(&pool);
 }
 
@@ -286,7 +325,7 @@ Test(client, dead_has_its_slabs_punched_even_if_a_child_still_maps_them) {
     strcpy(stray, "a secret");
     client_free(client);
     cr_assert_not_null(pool.reclaims);
-    reclaim_run(reclaim_steal(&pool));
+    core_reclaim(&pool);
     cr_expect_eq(stray[0], 0, "the stray mapping still reads '%s'", stray);
     munmap(stray, 4096);
     core_pool_deinit(&pool);

@@ -43,7 +43,7 @@ Test(grant, counts_slots_over_all_strides_of_a_kind) {
     core_pool_deinit(&pool);
 }
 
-Test(grant, empties_a_slot_that_has_pages) {
+Test(grant, cleans_a_slot_that_has_pages_first) {
     struct Pool pool;
     struct Slab *slab;
     char byte = 1;
@@ -51,7 +51,11 @@ Test(grant, empties_a_slot_that_has_pages) {
     core_pool_init(&pool);
     slab = core_slab(core_client(&pool, 0), KIND_MEMORY, 2, 0);
     cr_assert_eq(pwrite(slab->fd, "left over", 9, (off_t)shape_slot_offset(&slab->shape, 0)), 9);
-    cr_assert_eq(grant_slots(slab, 1), 1);
+    cr_expect_eq(grant_slots(slab, 1), 1);
+    cr_expect_eq(lease_state(lease_load(slab_entry(slab, 0))), LEASE_VACANT, "it was granted with its pages");
+    cr_expect_eq(lease_state(lease_load(slab_entry(slab, 1))), LEASE_IDLE);
+    core_reclaim(&pool);
+    cr_expect_eq(grant_slots(slab, 1), 1);
     cr_assert_eq(pread(slab->fd, &byte, 1, (off_t)shape_slot_offset(&slab->shape, 0)), 1);
     cr_expect_eq(byte, 0, "a granted slot reads %d", byte);
     core_pool_deinit(&pool);

@@ -85,7 +85,7 @@ Test(pool, balances_after_every_step_of_a_random_walk) {
         cr_assert(pool_is_valid(&pool), "step %d", step);
         for (int kind = 1; kind < KIND_N; kind++)
             cr_assert_leq(pool.granted[kind], CORE_TOTAL, "step %d kind %d: %lu", step, kind, pool.granted[kind]);
-        reclaim_run(reclaim_steal(&pool));
+        core_reclaim(&pool);
     }
     core_pool_deinit(&pool);
 }

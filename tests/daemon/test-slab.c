@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "tests/daemon/core.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -98,7 +99,7 @@ Test(slab, shows_a_retired_slot) {
     core_pool_deinit(&pool);
 }
 
-Test(slab, that_cannot_be_emptied_is_retired) {
+Test(slab, that_cannot_be_looked_into_is_retired) {
     struct Pool pool;
     struct Slab *slab;
     int fd;
@@ -106,11 +107,27 @@ Test(slab, that_cannot_be_emptied_is_retired) {
     core_pool_init(&pool);
     slab = core_slab(core_client(&pool, 0), KIND_MEMORY, 1, 0);
     fd = slab->fd;
-    slab->fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    cr_expect_lt(slab_empty_slot(slab, 0), 0);
+    slab->fd = open("/dev/null", O_RDONLY | O_CLOEXEC | O_PATH);
+    cr_expect_not(slab_slot_is_empty(slab, 0));
     cr_expect(slab->records[0].retired);
     cr_expect_eq(grant_slots(slab, 1), 0, "a slot that could not be emptied was granted");
     close(slab->fd);
     slab->fd = fd;
+    core_pool_deinit(&pool);
+}
+
+Test(slab, that_cannot_be_cleaned_is_retired) {
+    struct Reclaim *reclaims;
+    struct Pool pool;
+    struct Slab *slab;
+
+    core_pool_init(&pool);
+    slab = core_slab(core_client(&pool, 0), KIND_MEMORY, 1, 0);
+    cr_assert_eq(pwrite(slab->fd, "x", 1, 0), 1);
+    cr_expect_not(slab_slot_is_empty(slab, 0));
+    reclaims = reclaim_steal(&pool);
+    reclaims->result = -EIO;
+    reclaim_finish(&pool, reclaims);
+    cr_expect(slab->records[0].retired && !slab->records[0].cleaning);
     core_pool_deinit(&pool);
 }

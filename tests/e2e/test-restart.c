@@ -118,6 +118,43 @@ Test(restart, brings_a_fresh_connection_and_drains_the_old_slabs) {
     rig_close();
 }
 
+/* The idle memories of the first connection are forgotten when a table is what makes the second one: no number of
+ * theirs may come to mean a slot of that table's slab. */
+Test(restart, never_turns_a_table_into_a_memory) {
+    static const struct wasmpool_memory_type memory_type = {.minimum = 1};
+    static const struct wasmpool_table_type table_type = {.minimum = 10};
+    struct wasmpool_memory memories[6];
+    struct wasmpool_table tables[6];
+    struct PeerStatus status;
+    struct Worker worker;
+
+    rig_open(NULL);
+    worker_open(&worker, rig.daemon.address);
+    for (int i = 0; i < 6; i++)
+        expect_eq(wasmpool_allocate_memory(worker.pool, &memory_type, NULL, &memories[i], NULL), 0);
+    for (int i = 0; i < 6; i++)
+        wasmpool_deallocate_memory(worker.pool, &memories[i]);
+    kill_daemon();
+    restart_daemon();
+    for (int i = 0; i < 6; i++)
+        expect_eq(wasmpool_allocate_table(worker.pool, &table_type, NULL, &tables[i], NULL), 0);
+    expect_eq(worker_metrics(&worker).connections, 2);
+    for (int i = 0; i < 6; i++)
+        wasmpool_deallocate_table(worker.pool, &tables[i]);
+    for (int i = 0; i < 6; i++)
+        expect_eq(wasmpool_allocate_memory(worker.pool, &memory_type, NULL, &memories[i], NULL), 0);
+    status = rig_status();
+    expect_eq(status.busy[KIND_MEMORY], 6);
+    expect_eq(status.busy[KIND_TABLE], 0);
+    for (int i = 0; i < 6; i++) {
+        memset(memories[i].base, i, 65536);
+        wasmpool_deallocate_memory(worker.pool, &memories[i]);
+    }
+    worker_close(&worker);
+    rig_expect_nothing_granted();
+    rig_close();
+}
+
 Test(restart, many_times_loses_nothing) {
     struct wasmpool_instance *held[HELD];
     struct Worker worker;

@@ -46,7 +46,7 @@ static void fill_three_places(const char *limit) {
 }
 
 Test(connection, beyond_the_bound_is_refused_by_name_until_one_leaves) {
-    const char *settings[] = {"connections_max=3", NULL};
+    const char *settings[] = {"connections_max=3", "connections_per_user_max=3", NULL};
     unsigned lines;
 
     rig_open(settings);

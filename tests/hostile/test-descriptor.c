@@ -22,6 +22,9 @@ static void lower_limit(void) {
         _exit(HOST_EXIT_FAILED);
 }
 
+/* One uid may have as many connections as there are. */
+static const char *const both_for_one[] = {"connections_per_user_max=1024", NULL};
+
 static void open_with_limit(rlim_t n, const char *const *settings) {
     low_limit = n;
     private_daemon_prepare = lower_limit;
@@ -86,7 +89,9 @@ static void take_both_places(void *unused) {
 }
 
 Test(descriptor, limits_of_the_host_lower_the_bounds_and_say_so) {
-    open_with_limit(64, NULL);
+    const char *settings[] = {"connections_per_user_max=2", NULL};
+
+    open_with_limit(64, both_for_one);
     expect_eq(host_count_log(&rig.daemon, "bounds-lowered", "connections_max=2"), 1);
     rig_attack(take_both_places, NULL);
     rig_close();
@@ -119,14 +124,16 @@ static void open_slabs_until_refused(void *unused) {
     host_demand(n > 0 && n < 100, "%d slabs were opened", n);
     host_demand(error.code == ERROR_LIMIT && !strcmp(error.limit, "slabs_max"), "the refusal is '%s'", error.message);
     peer_close_slab_id(&peer, 1);
-    peer_open_slab(&peer, &shape, 1, &slab);
+    peer_reopen_slab(&peer, &shape, 1, &slab);
     host_demand(slab.granted == 1, "nothing was granted");
     peer_unmap_slab(&slab);
     peer_close(&peer);
 }
 
 Test(descriptor, shortage_shows_in_slabs_refused_by_name) {
-    open_with_limit(64, NULL);
+    const char *settings[] = {"connections_per_user_max=2", NULL};
+
+    open_with_limit(64, both_for_one);
     rig_attack(open_slabs_until_refused, NULL);
     rig_close();
 }
@@ -180,10 +187,11 @@ Test(descriptor, shortage_at_each_step_is_refused_and_leaves_nothing) {
             peer_expect_end(&peer);
         } else {
             peer_hello(&peer);
-            peer_expect_error(&peer, peer_ask_slab(&peer, &shape, 1), ERROR_HOST, &error);
+            peer_expect_error(&peer, peer_ask_slab(&peer, &shape, 1), ERROR_LIMIT, &error);
+            expect_says(error.limit, "fds");
             expect_eq(atomic_load(&peer.table->header.targets[0]), 0);
         }
-        expect_says(error.message, "Too many open files");
+        expect_says(error.message, more < 3 ? "Too many open files" : "no file descriptor left");
         if (more == 3)
             peer_goodbye(&peer);
         else

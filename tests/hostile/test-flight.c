@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 
-/* File descriptors in flight. The kernel bounds them by the sender's RLIMIT_NOFILE, over all its sockets: who does not read
- * what it is sent could keep the daemon from sending any to others. */
+/* File descriptors in flight. The kernel bounds them by the sender's RLIMIT_NOFILE, over all its sockets: who does not
+ * read what it is sent could keep the daemon from sending any to others. */
 
 #include "tests/support/rig.h"
 
 #include <errno.h>
 #include <grp.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -30,7 +31,8 @@ static void be_bound(void) {
         _exit(HOST_EXIT_FAILED);
 }
 
-/* In one go and without reading: a slab, the lie that its fd has come, and the slab's end, so that no bound on slabs helps. */
+/* In one go and without reading: a slab, the lie that its fd has come, and the slab's end, so that no bound on slabs
+ * helps. */
 static bool send_lie(struct Peer *peer, uint32_t slab) {
     Wasmpool__OpenSlab open_slab = WASMPOOL__OPEN_SLAB__INIT;
     Wasmpool__CloseSlab close_slab = WASMPOOL__CLOSE_SLAB__INIT;
@@ -68,9 +70,17 @@ static void leave_unreceived(void *argument) {
     struct Peer peer;
 
     for (int i = 0; i < 2 * FDS_MAX; i++) {
+        struct pollfd poll_fd = {.events = POLLIN};
+
         peer_connect(&peer, rig.daemon.socket);
+        poll_fd.fd = peer.socket;
         send(peer.socket, hello, sizeof(hello), MSG_NOSIGNAL);
+        /* Until the fd has been sent. Nothing comes any more once the daemon can send none. */
+        if (poll(&poll_fd, 1, 300) != 1)
+            break;
         send(peer.socket, goodbye, sizeof(goodbye), MSG_NOSIGNAL);
+        poll_fd.events = POLLRDHUP;
+        poll(&poll_fd, 1, 300);
     }
     *(_Atomic bool *)argument = true;
     for (;;)

@@ -126,7 +126,7 @@ static void open_three_slabs(void *argument) {
         peer_open_slab(&peer, &shape, 0, &slabs[i]);
     expect_limit(&peer, peer_ask_slab(&peer, &shape, 0), limit, 3, 3);
     peer_close_slab(&peer, &slabs[1]);
-    peer_open_slab(&peer, &shape, 0, &slabs[1]);
+    peer_reopen_slab(&peer, &shape, 0, &slabs[1]);
     host_demand(slabs[1].id > slabs[2].id, "slab %u: an id was used again", slabs[1].id);
     expect_limit(&peer, peer_ask_slab(&peer, &shape, 0), limit, 3, 3);
     for (int i = 0; i < 3; i++)

@@ -326,7 +326,10 @@ static void fake_on_want(struct FakeDaemon *fake, struct FakeConnection *connect
     table = fake_map_table(connection);
     target = atomic_load(&table->header.targets[index]);
     fake_unmap_table(table);
-    granted.slots = mischief == FAKE_GRANTS_NOTHING ? 1 : fake_grant(fake, connection, slab, target);
+    if (mischief == FAKE_GRANTS_NOTHING)
+        granted.slots = 1;
+    else if (mischief != FAKE_HANG_UP) /* who dies grants nothing before */
+        granted.slots = fake_grant(fake, connection, slab, target);
     if (granted.slots || mischief != FAKE_HONEST) {
         fake_answer(fake, connection, mischief, &answer, -1);
         return;

@@ -2,8 +2,8 @@
 #ifndef TESTS_SUPPORT_HOST_H
 #define TESTS_SUPPORT_HOST_H
 
-/* What tests of several processes need of the machine: children that fail loudly, conditions to wait for, and what can be
- * seen of a daemon from outside. Needs no test framework. */
+/* What tests of several processes need of the machine: children that fail loudly, conditions to wait for, and what can
+ * be seen of a daemon from outside. Needs no test framework. */
 
 #include "tests/support/daemon.h"
 
@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What cannot be gone on from: in the process that called host_set_fail its function is called, which does not return; in
- * children the message is printed and the exit status is HOST_EXIT_FAILED. */
+/* What cannot be gone on from: in the process that called host_set_fail its function is called, which does not return;
+ * in children the message is printed and the exit status is HOST_EXIT_FAILED. */
 #define HOST_EXIT_FAILED 99
 void host_set_fail(void (*fail)(const char *message));
 _Noreturn void host_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -44,8 +44,8 @@ void host_unshare(void *memory, size_t bytes);
 
 /* PATH of a program that was built beside this one: "wasmpoold", "wasmpoolctl". */
 void host_find_program(char *buffer, size_t bytes, const char *name);
-/* Run it with arguments up to NULL (the first is its name), and wait. Returns as host_join; *outputp and *errorsp, either of
- * which may be NULL, are what it wrote; heap. `uid` is who runs it; 0: as we are. */
+/* Run it with arguments up to NULL (the first is its name), and wait. Returns as host_join; *outputp and *errorsp,
+ * either of which may be NULL, are what it wrote; heap. `uid` is who runs it; 0: as we are. */
 int host_run(const char *const *arguments, uid_t uid, char **outputp, char **errorsp);
 
 /* Open fds of a process, or -1 where /proc does not tell: the daemon is not dumpable, so root alone can see. */

@@ -180,12 +180,11 @@ uint64_t peer_ask_want(struct Peer *peer, uint32_t slab) {
     return peer->next_id;
 }
 
-void peer_open_slab(struct Peer *peer, const struct Shape *shape, uint32_t want, struct PeerSlab *slab) {
+static void peer_take_slab(struct Peer *peer, struct WirePacket answer, const struct Shape *shape,
+                           struct PeerSlab *slab) {
+    struct WirePacket packet = answer;
     const Wasmpool__SlabOpened *opened;
-    struct WirePacket packet;
-    uint64_t id = peer_ask_slab(peer, shape, want);
 
-    peer_expect(peer, id, WASMPOOL__PACKET__BODY_SLAB_OPENED, &packet);
     opened = packet.message->slab_opened;
     *slab = (struct PeerSlab){opened->slab, opened->first_entry, opened->target, opened->granted, -1, NULL, *shape};
     host_demand(!shape_finish(&slab->shape, NULL) && slab->shape.file_bytes == opened->file_bytes,
@@ -198,6 +197,30 @@ void peer_open_slab(struct Peer *peer, const struct Shape *shape, uint32_t want,
         peer_ack(peer);
     }
     wire_packet_deinit(&packet);
+}
+
+void peer_open_slab(struct Peer *peer, const struct Shape *shape, uint32_t want, struct PeerSlab *slab) {
+    struct WirePacket packet;
+
+    peer_expect(peer, peer_ask_slab(peer, shape, want), WASMPOOL__PACKET__BODY_SLAB_OPENED, &packet);
+    peer_take_slab(peer, packet, shape, slab);
+}
+
+void peer_reopen_slab(struct Peer *peer, const struct Shape *shape, uint32_t want, struct PeerSlab *slab) {
+    int64_t deadline_ms = host_now_ms() + PEER_REOPEN_MS;
+    struct WirePacket packet;
+
+    for (;;) {
+        peer_ask_slab(peer, shape, want);
+        host_demand(!peer_receive(peer, &packet), "no answer");
+        if (packet.message->body_case == WASMPOOL__PACKET__BODY_SLAB_OPENED)
+            break;
+        host_demand(packet.message->body_case == WASMPOOL__PACKET__BODY_ERROR && host_now_ms() < deadline_ms,
+                    "a closed slab is still counted");
+        wire_packet_deinit(&packet);
+        host_nap();
+    }
+    peer_take_slab(peer, packet, shape, slab);
 }
 
 void peer_unmap_slab(struct PeerSlab *slab) {

@@ -2,7 +2,8 @@
 #ifndef TESTS_SUPPORT_RIG_H
 #define TESTS_SUPPORT_RIG_H
 
-/* What tests of a running daemon share: a private one, and a well-behaved client beside it that notices when it suffers. */
+/* What tests of a running daemon share: a private one, and a well-behaved client beside it that notices when it
+ * suffers. */
 
 #include "tests/support/peer.h"
 #include "tests/support/test.h"
