@@ -334,11 +334,15 @@ static void session_ack(struct Session *session) {
         session_cut_off(session, 0, "acknowledged a message without an fd");
 }
 
+/* A one-way message of a newer minor version changes nothing, and nobody waits for an answer. */
 static void session_unsupported(struct Session *session, uint64_t id) {
     struct Error error;
-    int r = error_set(&error, ERROR_UNSUPPORTED, "the daemon (protocol %u.%u) does not know this message here",
-                      WIRE_MAJOR, WIRE_MINOR);
+    int r;
 
+    if (!id)
+        return;
+    r = error_set(&error, ERROR_UNSUPPORTED, "the daemon (protocol %u.%u) does not know this message here",
+                  WIRE_MAJOR, WIRE_MINOR);
     session_answer_failure(session, id, r, &error);
 }
 

@@ -45,6 +45,7 @@ eventually() {
         [ $SECONDS -lt $end ] || return 1
         read -rt 0.02 <> <(:)
     done
+    return 0 # not what the last wait returned
 }
 # A PNG's signature, and its width and height (big endian, at 16).
 png_is() { # FILE WIDTH HEIGHT

@@ -89,8 +89,6 @@ static void take_both_places(void *unused) {
 }
 
 Test(descriptor, limits_of_the_host_lower_the_bounds_and_say_so) {
-    const char *settings[] = {"connections_per_user_max=2", NULL};
-
     open_with_limit(64, both_for_one);
     expect_eq(host_count_log(&rig.daemon, "bounds-lowered", "connections_max=2"), 1);
     rig_attack(take_both_places, NULL);
@@ -131,8 +129,6 @@ static void open_slabs_until_refused(void *unused) {
 }
 
 Test(descriptor, shortage_shows_in_slabs_refused_by_name) {
-    const char *settings[] = {"connections_per_user_max=2", NULL};
-
     open_with_limit(64, both_for_one);
     rig_attack(open_slabs_until_refused, NULL);
     rig_close();
