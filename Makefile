@@ -384,7 +384,9 @@ $(BUILD)/%: %.scd
 	$(call say,MAN)
 	$(Q)scdoc <$< >$@
 
-$(BUILD)/wasmpool.pc: Makefile
+# Made each time: PREFIX may be another one.
+.PHONY: $(BUILD)/wasmpool.pc
+$(BUILD)/wasmpool.pc:
 	@mkdir -p $(@D)
 	$(Q)printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' 'Name: wasmpool' \
 	    'Description: instance allocator for WebAssembly, shared among processes' 'Version: $(VERSION)' \

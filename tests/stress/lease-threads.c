@@ -4,6 +4,7 @@
  * A taken slot is held by one thread only, its generation never goes back, and no slot is lost. */
 
 #include "shared/lease.h"
+#include "tests/stress/stress.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -14,14 +15,8 @@
 
 static struct LeaseEntry entries[SLOTS];
 static _Atomic unsigned held[SLOTS];
-static _Atomic unsigned failed, passed, recalled;
+static _Atomic unsigned recalled;
 static _Atomic bool done;
-
-static void check(bool ok, const char *what) {
-    atomic_fetch_add(ok ? &passed : &failed, 1);
-    if (!ok)
-        fprintf(stderr, "FAILED: %s\n", what);
-}
 
 static void *client(void *argument) {
     uint64_t last[SLOTS] = {0}, generation;
@@ -71,6 +66,5 @@ int main(void) {
     for (int i = 0; i < SLOTS; i++)
         check(lease_state(lease_load(&entries[i])) != LEASE_BUSY, "no slot stays busy");
     printf("lease-threads: %u slots came back by recall\n", recalled);
-    printf("%u passed, %u failed\n", passed, failed);
-    return failed != 0;
+    return stress_end();
 }

@@ -6,6 +6,7 @@
  * `pool-threads --race` plants a race between two threads, to show that the thread sanitizer sees one. */
 
 #include "client/wasmpool.h"
+#include "tests/stress/stress.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -18,13 +19,7 @@
 
 static struct wasmpool *pool;
 static struct wasmpool_module *module;
-static _Atomic unsigned failed, passed, refused;
-
-static void check(bool ok, const char *what) {
-    atomic_fetch_add(ok ? &passed : &failed, 1);
-    if (!ok)
-        fprintf(stderr, "FAILED: %s\n", what);
-}
+static _Atomic unsigned refused;
 
 /* First and last word of each page of what is there: enough to see another's writes. */
 static bool memory_is(const struct wasmpool_memory *memory, uint64_t value) {
@@ -110,13 +105,15 @@ static bool open_pool(void) {
 
 int main(int argc, char **argv) {
     struct wasmpool_metrics metrics;
+    bool opened;
 
     if (argc > 1 && !strcmp(argv[1], "--race")) {
         run_threads(race);
         return planted == 0;
     }
-    check(open_pool(), "the pool opens");
-    if (!failed) {
+    opened = open_pool();
+    check(opened, "the pool opens");
+    if (opened) {
         run_threads(work);
         wasmpool_metrics(pool, &metrics);
         check(!metrics.core_instances && !metrics.memories && !metrics.tables, "everything came back");
@@ -125,6 +122,5 @@ int main(int argc, char **argv) {
     wasmpool_module_free(module);
     wasmpool_close(pool);
     printf("pool-threads: %u refusals among %u cycles\n", refused, THREADS * CYCLES);
-    printf("%u passed, %u failed\n", passed, failed);
-    return failed != 0;
+    return stress_end();
 }

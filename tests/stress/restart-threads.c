@@ -7,6 +7,7 @@
 #include "client/wasmpool.h"
 #include "tests/support/leak.h"
 #include "tests/support/peer.h"
+#include "tests/stress/stress.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -22,15 +23,9 @@
 
 static struct wasmpool *pool;
 static struct wasmpool_module *module;
-static _Atomic unsigned failed, passed, unavailable;
+static _Atomic unsigned unavailable;
 static _Atomic unsigned appetite = HELD_MORE;
 static _Atomic bool settled; /* the last daemon is there to stay */
-
-static void check(bool ok, const char *what) {
-    atomic_fetch_add(ok ? &passed : &failed, 1);
-    if (!ok)
-        fprintf(stderr, "FAILED: %s\n", what);
-}
 
 static void memory_fill(struct wasmpool_instance *instance, uint64_t value) {
     struct wasmpool_memory *memory = wasmpool_instance_memory(instance, 0);
@@ -166,6 +161,5 @@ int main(void) {
     check(leak_compare(&before, report, sizeof(report)) == 0, report);
     leak_mark_deinit(&before);
     fprintf(stderr, "unavailable %u times\n", unavailable);
-    printf("%u passed, %u failed\n", passed, failed);
-    return failed != 0;
+    return stress_end();
 }

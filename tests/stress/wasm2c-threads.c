@@ -5,6 +5,7 @@
 
 #include "wasm-rt-impl.h"
 #include "wasmpool-wasm2c.h"
+#include "tests/stress/stress.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -18,13 +19,6 @@
 
 static struct wasmpool *pool;
 static struct wasmpool_module *module;
-static _Atomic unsigned passed, failed;
-
-static void check(bool ok, const char *what) {
-    atomic_fetch_add(ok ? &passed : &failed, 1);
-    if (!ok)
-        fprintf(stderr, "FAILED: %s\n", what);
-}
 
 struct Guest {
     wasm_rt_memory_t memory;
@@ -164,6 +158,5 @@ int main(void) {
     wasmpool_module_free(module);
     wasmpool_close(pool);
     wasm_rt_free();
-    printf("wasm2c-threads: %u passed, %u failed\n", passed, failed);
-    return failed != 0;
+    return stress_end();
 }
