@@ -206,8 +206,8 @@ static int channel_await(struct Channel *channel, uint64_t id, int64_t deadline_
     }
 }
 
-/* A request that we gave up is answered all the same. Its answer comes first, and may bring an fd that must be acknowledged
- * before the next is asked for. */
+/* A request that we gave up is answered all the same. Its answer comes first, and may bring an fd that must be
+ * acknowledged before the next is asked for. */
 static int channel_settle(struct Channel *channel, int64_t deadline_ms, struct wasmpool_error *error) {
     struct WirePacket late;
     int r;

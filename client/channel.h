@@ -11,8 +11,8 @@
 
 struct Channel;
 
-/* Connect to a socket of the daemon. Errors: UNAVAILABLE (nobody there, no answer within timeout_ms), REFUSED (no permission),
- * INVALID (the path is too long), -errno. */
+/* Connect to a socket of the daemon. Errors: UNAVAILABLE (nobody there, no answer within timeout_ms), REFUSED (no
+ * permission), INVALID (the path is too long), -errno. */
 int channel_connect(struct Channel **channelp, const char *path, uint32_t timeout_ms, struct wasmpool_error *error);
 
 /* Close it; NULL is fine; returns NULL. */
@@ -22,8 +22,8 @@ struct Channel *channel_close(struct Channel *channel);
 int channel_hello(struct Channel *channel, const char *name, size_t fds_max, struct WirePacket *welcomep,
                   struct wasmpool_error *error);
 
-/* Send a request, whose id is set here, and wait for its answer of at most `fds_max` fds. 0: *answerp is the caller's to
- * deinit, and is no Error. Else the daemon's own error, or UNAVAILABLE or PROTOCOL: see channel_has_ended. */
+/* Send a request, whose id is set here, and wait for its answer of at most `fds_max` fds. 0: *answerp is the caller's
+ * to deinit, and is no Error. Else the daemon's own error, or UNAVAILABLE or PROTOCOL: see channel_has_ended. */
 int channel_call(struct Channel *channel, WireMessage *request, size_t fds_max, struct WirePacket *answerp,
                  struct wasmpool_error *error);
 

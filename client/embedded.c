@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* embedded: no daemon. The same slabs and the same lease table, made and granted here, within the limits of this process. */
+/* embedded: no daemon. The same slabs and the same lease table, made and granted here, within the limits of this
+ * process. */
 
 static int embedded_reach(struct wasmpool *pool, struct wasmpool_error *error) {
     (void)pool;

@@ -2,8 +2,8 @@
 #ifndef CLIENT_MAPPING_H
 #define CLIENT_MAPPING_H
 
-/* The address space of one slab: mapped in one call, inaccessible where it is not in use. What lies between the accessible
- * parts stays mapped, never a hole: an engine tells a trap from a crash by SEGV_ACCERR. */
+/* The address space of one slab: mapped in one call, inaccessible where it is not in use. What lies between the
+ * accessible parts stays mapped, never a hole: an engine tells a trap from a crash by SEGV_ACCERR. */
 
 #include "client/failure.h"
 #include "shared/shape.h"
@@ -13,8 +13,8 @@ struct Mapping {
     uint64_t bytes;
 };
 
-/* Map a slab's memfd, which is not kept: memories PROT_NONE, tables readable and writable. Not inherited by fork, not in core
- * dumps, no huge pages. Errors: HOST (RLIMIT_AS, vm.max_map_count or address space), -errno. */
+/* Map a slab's memfd, which is not kept: memories PROT_NONE, tables readable and writable. Not inherited by fork, not
+ * in core dumps, no huge pages. Errors: HOST (RLIMIT_AS, vm.max_map_count or address space), -errno. */
 int mapping_init(struct Mapping *mapping, const struct Shape *shape, int fd, struct wasmpool_error *error);
 void mapping_deinit(struct Mapping *mapping);
 

@@ -272,7 +272,8 @@ static int pool_start(struct wasmpool *pool, const struct wasmpool_options *opti
     return r;
 }
 
-PUBLIC int wasmpool_open(struct wasmpool **poolp, const struct wasmpool_options *options, struct wasmpool_error *error) {
+PUBLIC int wasmpool_open(struct wasmpool **poolp, const struct wasmpool_options *options,
+                         struct wasmpool_error *error) {
     static const struct wasmpool_options none;
     struct wasmpool *pool = aligned_alloc(64, sizeof(*pool));
     int r;

@@ -48,12 +48,14 @@ static inline int pool_check(const struct wasmpool *pool, struct wasmpool_error 
 uint64_t pool_total(const struct wasmpool *pool, enum Kind kind);
 const char *pool_total_name(enum Kind kind);
 
-/* A record for a slab of the shelf's shape, with a number, not yet on the shelf. Sources fill in the rest. -ENOMEM or HOST. */
+/* A record for a slab of the shelf's shape, with a number, not yet on the shelf. Sources fill in the rest. -ENOMEM or
+ * HOST. */
 int pool_new_slab(struct wasmpool *pool, struct Shelf *shelf, const struct Shape *shape, struct Slab **slabp,
                   struct wasmpool_error *error);
 /* Put a complete one on its shelf. */
 void pool_add_slab(struct wasmpool *pool, struct Slab *slab);
-/* Unmap a slab and keep its record for another; it must have no busy slot. Off its shelf if it was on it. Idempotent. */
+/* Unmap a slab and keep its record for another; it must have no busy slot. Off its shelf if it was on it. Idempotent.
+ */
 void pool_unmap_slab(struct wasmpool *pool, struct Slab *slab);
 
 /* A slot of the slab was recalled and has come back. */

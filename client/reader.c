@@ -11,11 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Reads the sections of a binary that allocation needs: type, import, function, table, memory, tag, global and export. The others
- * are stepped over, after their order and size were checked. Source: WebAssembly 2.0, 5.5 Modules.
+/* Reads the sections of a binary that allocation needs: type, import, function, table, memory, tag, global and export.
+ * The others are stepped over, after their order and size were checked. Source: WebAssembly 2.0, 5.5 Modules.
  *
- * The first fault is recorded in the reader and ends it: everything after reads zeroes from nowhere, so that callers can
- * check once for each item. */
+ * The first fault is recorded in the reader and ends it: everything after reads zeroes from nowhere, so that callers
+ * can check once for each item. */
 
 enum {
     SECTION_CUSTOM = 0,
@@ -85,7 +85,8 @@ static uint64_t read_leb(struct Reader *reader, unsigned bits, bool is_signed) {
             return 0;
         value |= (uint64_t)(byte & 0x7f) << shift;
         if (left < 7) {
-            uint8_t high = (uint8_t)(byte >> (is_signed ? left - 1 : left)), ones = (uint8_t)(0x7f >> (is_signed ? left - 1 : left));
+            uint8_t high = (uint8_t)(byte >> (is_signed ? left - 1 : left)),
+                    ones = (uint8_t)(0x7f >> (is_signed ? left - 1 : left));
 
             if (byte & 0x80)
                 reader_fail(reader, ERROR_MALFORMED, "integer representation too long");

@@ -12,8 +12,8 @@
  *
  *   CONNECTED --the channel ends--> ENDED --reach: a daemon answers--> DRAINING --last busy slot released--> unmapped
  *
- * While ENDED everything that was granted stays usable; only new demands fail. With a new connection in its place the old
- * slabs drain: nothing of them is taken any more, and each is unmapped when its last slot comes back. */
+ * While ENDED everything that was granted stays usable; only new demands fail. With a new connection in its place the
+ * old slabs drain: nothing of them is taken any more, and each is unmapped when its last slot comes back. */
 
 static int remote_tell(struct Channel *channel, struct Wasmpool__Packet message) {
     return channel_tell(channel, &message);

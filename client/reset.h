@@ -14,8 +14,8 @@
 /* Extents of pages that one reset looks at before it gives the rest back instead. */
 #define RESET_EXTENTS_MAX 1024
 
-/* Zero the first `used` bytes of a taken slot, of which up to `keep` may stay resident. The slot's provenance says afterwards
- * what became of it. 0, or a negative errno: it is UNKNOWN then and must not be used. */
+/* Zero the first `used` bytes of a taken slot, of which up to `keep` may stay resident. The slot's provenance says
+ * afterwards what became of it. 0, or a negative errno: it is UNKNOWN then and must not be used. */
 int reset_zero(struct Taken *taken, uint64_t used, uint64_t keep);
 
 /* Give all pages of a taken slot back, after which it is EMPTY. 0, or a negative errno: it stays UNKNOWN. */

@@ -2,11 +2,11 @@
 #ifndef CLIENT_SHELF_H
 #define CLIENT_SHELF_H
 
-/* A shelf: all slots of one shape that this process has, over all their slabs, and a stack of the idle ones. Last in, first
- * out: the slot that was used last is the one whose pages and page tables are warm.
+/* A shelf: all slots of one shape that this process has, over all their slabs, and a stack of the idle ones. Last in,
+ * first out: the slot that was used last is the one whose pages and page tables are warm.
  *
- * Taking and releasing is a pop or push and one edge of the slot's word; neither makes a system call. Only an empty stack
- * leads to the slow path, under the pool's lock: collect what has been granted since, else ask the source. */
+ * Taking and releasing is a pop or push and one edge of the slot's word; neither makes a system call. Only an empty
+ * stack leads to the slow path, under the pool's lock: collect what has been granted since, else ask the source. */
 
 #include "client/slab.h"
 
@@ -20,8 +20,8 @@ struct Shelf {
     struct wasmpool *pool;
     struct Shape shape;  /* of the next slab */
     struct Slab *slabs;  /* under the pool's lock */
-    _Alignas(64) _Atomic uint64_t top; /* of the idle stack: tag << 32 | slot number. Each pop changes the tag, so that a
-                                          stack that looks the same is the same */
+    _Alignas(64) _Atomic uint64_t top; /* of the idle stack: tag << 32 | slot number. Each pop changes the tag, so that
+                                          a stack that looks the same is the same */
 };
 
 /* A slot that was taken. */

@@ -4,9 +4,9 @@
 
 /* A slab as its client has it: the mapping, and what the client knows of each slot.
  *
- * A slab's record is never freed before its pool is closed, and that of an unmapped slab is used again only when no idle stack
- * and no thread has a number of its slots any more: a thread that took one off the stack and was stopped there must find
- * a word that says VACANT, not freed memory and not another slot. */
+ * A slab's record is never freed before its pool is closed, and that of an unmapped slab is used again only when no
+ * idle stack and no thread has a number of its slots any more: a thread that took one off the stack and was stopped
+ * there must find a word that says VACANT, not freed memory and not another slot. */
 
 #include "client/mapping.h"
 #include "shared/lease.h"
@@ -30,8 +30,8 @@ enum Provenance {
 /* What the client knows of a slot. Plain fields belong to whoever has taken it: the edges of its word order them. */
 struct Slot {
     _Alignas(64) _Atomic uint32_t next; /* below it on the idle stack */
-    _Atomic bool known;                 /* on the idle stack, or in a thread's hands: not to be put there again. Clearing
-                                           it is the last touch of whoever had it */
+    _Atomic bool known; /* on the idle stack, or in a thread's hands: not to be put there again. Clearing
+                           it is the last touch of whoever had it */
     uint8_t provenance;                 /* enum Provenance */
     bool warm;                          /* counted in the pool's n_warm */
     uint64_t generation;                /* when it was last taken */

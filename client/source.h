@@ -2,8 +2,8 @@
 #ifndef CLIENT_SOURCE_H
 #define CLIENT_SOURCE_H
 
-/* Where slabs and grants come from: the one thing in which the embedded allocator and a daemon's client differ. All hooks are
- * called with the pool's lock held. */
+/* Where slabs and grants come from: the one thing in which the embedded allocator and a daemon's client differ. All
+ * hooks are called with the pool's lock held. */
 
 #include "client/slab.h"
 

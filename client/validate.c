@@ -37,7 +37,8 @@ int validate_memory(const struct wasmpool *pool, const struct wasmpool_memory_ty
         limit = "memory_reservation";
     }
     if (type->has_maximum && type->minimum > type->maximum)
-        return error_set(failure(error), ERROR_INVALID, "memory index %u has a minimum greater than its maximum", index);
+        return error_set(failure(error), ERROR_INVALID, "memory index %u has a minimum greater than its maximum",
+                         index);
     if (__builtin_mul_overflow(type->minimum, WASM_PAGE_BYTES, &bytes))
         bytes = UINT64_MAX;
     if (bytes > bound)
@@ -66,8 +67,9 @@ static int validate_count(uint64_t count, const char *what, const char *limit, u
                           struct wasmpool_error *error) {
     if (count <= bound)
         return 0;
-    return validate_refuse(error, limit, bound, count, "defined %s count of %" PRIu64 " exceeds the limit %s of %" PRIu64,
-                           what, count, limit, bound);
+    return validate_refuse(error, limit, bound, count,
+                           "defined %s count of %" PRIu64 " exceeds the limit %s of %" PRIu64, what, count, limit,
+                           bound);
 }
 
 int validate_counts(const struct wasmpool *pool, const struct wasmpool_module *module, struct wasmpool_error *error) {

@@ -4,9 +4,9 @@
 
 /* wasmpool: an instance allocator for WebAssembly whose memory may lie outside of the process that uses it.
  *
- * This is Wasmtime's InstanceAllocator in C (the split form of its version 30; item names are quoted as "Wasmtime: ..."). An
- * allocator is opened once, modules are described or read once, and instances are allocated and deallocated as often
- * as one likes; in a steady state that makes no system call.
+ * This is Wasmtime's InstanceAllocator in C (the split form of its version 30; item names are quoted as "Wasmtime:
+ * ..."). An allocator is opened once, modules are described or read once, and instances are allocated and deallocated
+ * as often as one likes; in a steady state that makes no system call.
  *
  * Rules that hold for every function:
  *  - It returns 0, or a negative errno, or a positive WASMPOOL_E_*. Outputs end in `p` and are written only on success.
@@ -71,7 +71,8 @@ struct wasmpool_options {
 };
 
 /* Open an allocator. `options` may be NULL for all defaults, and is not kept.
- * Errors: INVALID (address or settings), UNAVAILABLE, REFUSED, LIMIT (connections), VERSION, PROTOCOL, HOST, -ENOMEM. */
+ * Errors: INVALID (address or settings), UNAVAILABLE, REFUSED, LIMIT (connections), VERSION, PROTOCOL, HOST, -ENOMEM.
+ */
 int wasmpool_open(struct wasmpool **poolp, const struct wasmpool_options *options, struct wasmpool_error *error);
 
 /* Close it: all slots go back to the daemon. Every instance, memory and table must have been deallocated, and no other
@@ -128,11 +129,13 @@ struct wasmpool_module_description {
 int wasmpool_module_describe(struct wasmpool_module **modulep, const struct wasmpool_module_description *description,
                              struct wasmpool_error *error);
 
-/* Read a module from a WebAssembly binary of `size` bytes, which is not kept. The sections type, import, function, table,
- * memory, tag, global and export are read, as far as allocation needs them: their structure and their indices are checked, not
- * the types of constant expressions, nor that names are unique. Other sections are stepped over. Errors: MALFORMED (offset, section, reason),
- * UNSUPPORTED (names the proposal), -ENOMEM. Source: WebAssembly 2.0, chapter 5, Binary Format. */
-int wasmpool_module_read(struct wasmpool_module **modulep, const void *bytes, size_t size, struct wasmpool_error *error);
+/* Read a module from a WebAssembly binary of `size` bytes, which is not kept. The sections type, import, function,
+ * table, memory, tag, global and export are read, as far as allocation needs them: their structure and their indices
+ * are checked, not the types of constant expressions, nor that names are unique. Other sections are stepped over.
+ * Errors: MALFORMED (offset, section, reason), UNSUPPORTED (names the proposal), -ENOMEM. Source: WebAssembly 2.0,
+ * chapter 5, Binary Format. */
+int wasmpool_module_read(struct wasmpool_module **modulep, const void *bytes, size_t size,
+                         struct wasmpool_error *error);
 
 /* The same from a file. Errors also: a negative errno when the file cannot be read. */
 int wasmpool_module_read_file(struct wasmpool_module **modulep, const char *path, struct wasmpool_error *error);
@@ -164,14 +167,14 @@ enum wasmpool_external {
 int wasmpool_module_export(const struct wasmpool_module *module, const char *name, enum wasmpool_external *kindp,
                            uint32_t *indexp);
 
-/* ------------------------------------------------------------------------------------------------ memories and tables */
+/* ------------------------------------------------------------------------------------------ memories and tables */
 
 /* Which slot it lies in (Wasmtime: MemoryAllocationIndex, TableAllocationIndex). */
 typedef uint32_t wasmpool_allocation_index;
 #define WASMPOOL_NO_ALLOCATION UINT32_MAX
 
-/* A linear memory. An engine reads `base` and `current_length`; the rest is the allocator's. Bytes from current_length up
- * to the reservation and its guard are mapped and inaccessible: a stray access is SIGSEGV with SEGV_ACCERR.
+/* A linear memory. An engine reads `base` and `current_length`; the rest is the allocator's. Bytes from current_length
+ * up to the reservation and its guard are mapped and inaccessible: a stray access is SIGSEGV with SEGV_ACCERR.
  * (Wasmtime: Memory, VMMemoryDefinition) */
 struct wasmpool_memory {
     uint8_t *base;
@@ -190,7 +193,8 @@ struct wasmpool_table {
     wasmpool_allocation_index allocation;
 };
 
-/* Maps from defined index to memory or table (Wasmtime: PrimaryMap<DefinedMemoryIndex, ..>): storage is the caller's. */
+/* Maps from defined index to memory or table (Wasmtime: PrimaryMap<DefinedMemoryIndex, ..>): storage is the caller's.
+ */
 struct wasmpool_memories {
     struct wasmpool_memory *at;
     uint32_t count, capacity;
@@ -207,15 +211,15 @@ struct wasmpool_request {
     const char *label; /* for those who inspect, at most 23 bytes, copied; may be NULL */
 };
 
-/* Can this allocator ever hold an instance of the module? Static: it depends on the limits alone, not on use. Run it when a
- * module is loaded; the allocation functions trust it, and fail with INVALID for a module that would not pass.
+/* Can this allocator ever hold an instance of the module? Static: it depends on the limits alone, not on use. Run it
+ * when a module is loaded; the allocation functions trust it, and fail with INVALID for a module that would not pass.
  * Errors: INVALID, naming the limit, the value (ask) and the bound; UNSUPPORTED for shared memories. (Wasmtime:
  * validate_module) */
 int wasmpool_validate_module(const struct wasmpool *pool, const struct wasmpool_module *module,
                              struct wasmpool_error *error);
 
-/* Allocate the request's defined memories, in index order, each at its minimum and all zero, and append them to the map,
- * whose capacity must have room for all. What was allocated before an error stays in the map: give it back with
+/* Allocate the request's defined memories, in index order, each at its minimum and all zero, and append them to the
+ * map, whose capacity must have room for all. What was allocated before an error stays in the map: give it back with
  * wasmpool_deallocate_memories. Errors: LIMIT, INVALID, UNAVAILABLE, HOST, ... (Wasmtime: allocate_memories) */
 int wasmpool_allocate_memories(struct wasmpool *pool, const struct wasmpool_request *request,
                                struct wasmpool_memories *memories, struct wasmpool_error *error);
@@ -229,8 +233,8 @@ int wasmpool_allocate_tables(struct wasmpool *pool, const struct wasmpool_reques
                              struct wasmpool_tables *tables, struct wasmpool_error *error);
 void wasmpool_deallocate_tables(struct wasmpool *pool, struct wasmpool_tables *tables);
 
-/* The hooks, one at a time, for runtimes that call so. `label` may be NULL. The memory or table struct is plain data and may
- * be copied and moved, but given back once. (Wasmtime: InstanceAllocatorImpl::allocate_memory, ...) */
+/* The hooks, one at a time, for runtimes that call so. `label` may be NULL. The memory or table struct is plain data
+ * and may be copied and moved, but given back once. (Wasmtime: InstanceAllocatorImpl::allocate_memory, ...) */
 int wasmpool_allocate_memory(struct wasmpool *pool, const struct wasmpool_memory_type *type, const char *label,
                              struct wasmpool_memory *memory, struct wasmpool_error *error);
 void wasmpool_deallocate_memory(struct wasmpool *pool, struct wasmpool_memory *memory);
@@ -238,26 +242,26 @@ int wasmpool_allocate_table(struct wasmpool *pool, const struct wasmpool_table_t
                             struct wasmpool_table *table, struct wasmpool_error *error);
 void wasmpool_deallocate_table(struct wasmpool *pool, struct wasmpool_table *table);
 
-/* memory.grow: add `delta` wasm pages; the new bytes are zero, `base` does not move. Local: no round trip. Returns the old
- * size in wasm pages, or -1 when the maximum forbids it or the host refuses (an outcome, not an error).
- * Source: WebAssembly 2.0, 4.4.7 memory.grow. */
+/* memory.grow: add `delta` wasm pages; the new bytes are zero, `base` does not move. Local: no round trip. Returns the
+ * old size in wasm pages, or -1 when the maximum forbids it or the host refuses (an outcome, not an error). Source:
+ * WebAssembly 2.0, 4.4.7 memory.grow. */
 int64_t wasmpool_grow_memory(struct wasmpool *pool, struct wasmpool_memory *memory, uint64_t delta);
 
-/* table.grow: add `delta` elements, each a copy of the element_size bytes at `init` (NULL: null). Returns the old number of
- * elements, or -1. Source: WebAssembly 2.0, 4.4.6 table.grow. */
+/* table.grow: add `delta` elements, each a copy of the element_size bytes at `init` (NULL: null). Returns the old
+ * number of elements, or -1. Source: WebAssembly 2.0, 4.4.6 table.grow. */
 int64_t wasmpool_grow_table(struct wasmpool *pool, struct wasmpool_table *table, uint32_t delta, const void *init);
 
 /* ------------------------------------------------------------------------------------------------ instances */
 
-/* Allocate an instance: its permit, then its memories in index order, then its tables, then the handle. On any failure all of
- * it is given back, memories, tables, permit, in this order, and *instancep is not written. The module must outlive the
- * instance. Errors: LIMIT (names total_core_instances, total_memories or total_tables), INVALID, UNAVAILABLE, HOST,
- * FORKED, -ENOMEM, ... (Wasmtime: allocate_module) */
+/* Allocate an instance: its permit, then its memories in index order, then its tables, then the handle. On any failure
+ * all of it is given back, memories, tables, permit, in this order, and *instancep is not written. The module must
+ * outlive the instance. Errors: LIMIT (names total_core_instances, total_memories or total_tables), INVALID,
+ * UNAVAILABLE, HOST, FORKED, -ENOMEM, ... (Wasmtime: allocate_module) */
 int wasmpool_allocate_module(struct wasmpool *pool, const struct wasmpool_request *request,
                              struct wasmpool_instance **instancep, struct wasmpool_error *error);
 
-/* Give an instance back, in the same order, and write NULL to *instancep. Infallible; does nothing when it is NULL already.
- * (Wasmtime: deallocate_module) */
+/* Give an instance back, in the same order, and write NULL to *instancep. Infallible; does nothing when it is NULL
+ * already. (Wasmtime: deallocate_module) */
 void wasmpool_deallocate_module(struct wasmpool_instance **instancep);
 
 /* Its defined memories and tables, by defined index; NULL when there is none. They may be grown in place. */

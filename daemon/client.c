@@ -173,8 +173,8 @@ static uint32_t client_find_target(const struct Client *client) {
     return i * 32 + (uint32_t)__builtin_ctz(~client->target_owners[i]);
 }
 
-/* A slab's entries start VACANT in generation 0, whatever a slab before it has left there. Those that no slab ever had are
- * not touched: they would cost us pages. If the client has written there, the slots are lost to it. */
+/* A slab's entries start VACANT in generation 0, whatever a slab before it has left there. Those that no slab ever had
+ * are not touched: they would cost us pages. If the client has written there, the slots are lost to it. */
 static void client_clear_entries(struct Client *client, uint32_t first, uint32_t count) {
     uint32_t end = first + count;
 

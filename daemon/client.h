@@ -47,7 +47,8 @@ struct Client {
     uint64_t resident_bytes;
 };
 
-/* Charge a connection to the pool and its user. Errors: ERROR_LIMIT (connections_max, connections_per_user_max), -ENOMEM. */
+/* Charge a connection to the pool and its user. Errors: ERROR_LIMIT (connections_max, connections_per_user_max),
+ * -ENOMEM. */
 int client_new(struct Client **clientp, struct Pool *pool, const struct ClientIdentity *identity, struct Error *error);
 
 /* Give everything back: slots are uncharged at once, memfds go to the pool's reclaims. NULL is fine; returns NULL. */
@@ -61,10 +62,12 @@ int client_open_table(struct Client *client, struct Error *error);
 int client_open_slab(struct Client *client, const struct Shape *shape, uint32_t want, struct Slab **slabp,
                      uint32_t *grantedp, struct Error *error);
 
-/* The slab's slots are uncharged and its memfd goes to the reclaims. 0, or ERROR_PROTOCOL when there is no such slab. */
+/* The slab's slots are uncharged and its memfd goes to the reclaims. 0, or ERROR_PROTOCOL when there is no such slab.
+ */
 int client_close_slab(struct Client *client, uint32_t slab_id, struct Error *error);
 
-/* Look at the slab's target, and grant. 0 and *grantedp > 0, or ERROR_LIMIT naming what is exhausted, or ERROR_PROTOCOL. */
+/* Look at the slab's target, and grant. 0 and *grantedp > 0, or ERROR_LIMIT naming what is exhausted, or
+ * ERROR_PROTOCOL. */
 int client_want(struct Client *client, uint32_t slab_id, uint32_t *grantedp, struct Error *error);
 
 /* A recalled slot came back: uncharge what the table says is vacant. */

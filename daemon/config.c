@@ -380,7 +380,8 @@ void config_print_help(FILE *stream) {
                     "and behind --set; later ones win.\n\nSection [limits]:\n");
     for (size_t i = 0; i < LIMIT_INFOS_N; i++)
         fprintf(stream, "  %-28s  %-8s %s\n", LIMIT_INFOS[i].name,
-                limits_format(buffer, sizeof(buffer), &LIMIT_INFOS[i], LIMIT_INFOS[i].standard), LIMIT_INFOS[i].meaning);
+                limits_format(buffer, sizeof(buffer), &LIMIT_INFOS[i], LIMIT_INFOS[i].standard),
+                LIMIT_INFOS[i].meaning);
     fprintf(stream, "\nSection [daemon]:\n");
     for (size_t i = 0; i < CONFIG_NUMBERS_N; i++)
         fprintf(stream, "  %-28s  %-8" PRIu64 " %s\n", config_numbers[i].name, config_numbers[i].standard,

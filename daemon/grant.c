@@ -29,8 +29,8 @@ static void grant_refund(struct Slab *slab, uint32_t slot) {
     client->pool->granted[kind]--;
 }
 
-/* One slot, in the order record, word. A word that is not VACANT in our generation was written by the client: it gets no more
- * of this slot. */
+/* One slot, in the order record, word. A word that is not VACANT in our generation was written by the client: it gets
+ * no more of this slot. */
 static bool grant_slot(struct Slab *slab, uint32_t slot) {
     struct SlotRecord *record = &slab->records[slot];
 

@@ -2,8 +2,8 @@
 #ifndef DAEMON_GRANT_H
 #define DAEMON_GRANT_H
 
-/* The edges that the daemon walks, with the charges that go with them. First come, first served: a want takes what is free
- * when it comes. */
+/* The edges that the daemon walks, with the charges that go with them. First come, first served: a want takes what is
+ * free when it comes. */
 
 #include "daemon/slab.h"
 

@@ -5,7 +5,8 @@
 /* The pool: the totals that all clients share, and everyone who draws on them.
  *
  * The core (pool, user, client, slab, grant, reclaim) knows no socket, no loop and no clock: it is given arguments and
- * returns outcomes. Whoever drives it has one thread for it. Ownership: Pool > User (by reference) and Client > Slab. */
+ * returns outcomes. Whoever drives it has one thread for it. Ownership: Pool > User (by reference) and Client > Slab.
+ */
 
 #include "shared/lease.h"
 #include "shared/limits.h"
@@ -22,8 +23,8 @@ struct PoolBounds {
     uint64_t connections_max;          /* clients at one time, those included whose socket is gone and process alive */
     uint64_t connections_per_user_max; /* the same for one uid, so that no uid shuts out the others */
     uint64_t slabs_per_client_max;     /* at most LEASE_SLABS_MAX */
-    uint64_t slabs_max;                /* of memories and tables, over all clients: each holds one fd until it is punched */
-    uint64_t resident_bytes_max;       /* st_blocks of all slabs; new slabs and wants are refused above it; 0: no bound */
+    uint64_t slabs_max;          /* of memories and tables, over all clients: each holds one fd until it is punched */
+    uint64_t resident_bytes_max; /* st_blocks of all slabs; new slabs and wants are refused above it; 0: no bound */
 };
 
 struct PoolCounters {

@@ -2,10 +2,10 @@
 #ifndef DAEMON_RECLAIM_H
 #define DAEMON_RECLAIM_H
 
-/* Memory on its way back to the kernel: slabs whose client is gone, punched whole, so that it returns even if a stray child
- * still maps them, and single slots that have pages and are nobody's. Punching takes time with the pages there are, which
- * is for the client to choose, so it never happens on the loop: the driver steals the list, runs it in another thread, and
- * finishes it on its own. A slot is not granted while it is being cleaned. */
+/* Memory on its way back to the kernel: slabs whose client is gone, punched whole, so that it returns even if a stray
+ * child still maps them, and single slots that have pages and are nobody's. Punching takes time with the pages there
+ * are, which is for the client to choose, so it never happens on the loop: the driver steals the list, runs it in
+ * another thread, and finishes it on its own. A slot is not granted while it is being cleaned. */
 
 #include "daemon/pool.h"
 

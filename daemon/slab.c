@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Where the kernel cannot count a slot's pages in one call, this many extents of it are looked at: an inspection must not
- * hold up the loop, however a client has scattered its pages. */
+/* Where the kernel cannot count a slot's pages in one call, this many extents of it are looked at: an inspection must
+ * not hold up the loop, however a client has scattered its pages. */
 #define SLAB_EXTENTS_MAX 64
 
 static int slab_make_memfd(struct Slab *slab, struct Error *error) {
@@ -27,8 +27,8 @@ static int slab_make_memfd(struct Slab *slab, struct Error *error) {
         return error_limit(error, ERROR_HOST, "RLIMIT_FSIZE", memfd_bytes_max(), 0, slab->shape.file_bytes,
                            "a slab exceeds the size that the daemon's files may have");
     if (r == -EMFILE || r == -ENFILE)
-        return error_limit(error, ERROR_LIMIT, "fds", (uint64_t)sysconf(_SC_OPEN_MAX), (uint64_t)sysconf(_SC_OPEN_MAX), 1,
-                           "the daemon has no file descriptor left for a slab");
+        return error_limit(error, ERROR_LIMIT, "fds", (uint64_t)sysconf(_SC_OPEN_MAX), (uint64_t)sysconf(_SC_OPEN_MAX),
+                           1, "the daemon has no file descriptor left for a slab");
     if (!r && fstat(slab->fd, &st))
         r = -errno;
     if (r)

@@ -6,8 +6,8 @@
 
 #include "daemon/client.h"
 
-/* The record of a slot. Written before each of our edges: after a crash in between it says more than the table does, never
- * less. */
+/* The record of a slot. Written before each of our edges: after a crash in between it says more than the table does,
+ * never less. */
 struct SlotRecord {
     uint64_t generation : 61; /* the one that its word has while VACANT, IDLE or BUSY */
     uint64_t granted : 1;

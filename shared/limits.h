@@ -74,7 +74,8 @@ int limits_set(struct Limits *limits, const char *name, const char *value, struc
 const struct LimitInfo *limits_find(const char *name);
 uint64_t limits_get(const struct Limits *limits, const struct LimitInfo *info);
 
-/* A value as limits_set reads it: "1000", "4G", "true", "auto". Writes into `buffer`, if it needs to; returns the text. */
+/* A value as limits_set reads it: "1000", "4G", "true", "auto". Writes into `buffer`, if it needs to; returns the text.
+ */
 const char *limits_format(char *buffer, size_t bytes, const struct LimitInfo *info, uint64_t value);
 
 /* What must hold between limits: the maximum memory size fits the reservation, sizes are multiples of pages. */

@@ -10,9 +10,9 @@
 /* Positive outcomes: of memfd_check, and of memfd_new (RLIMIT_FSIZE is too low; the kernel would send SIGXFSZ). */
 enum { MEMFD_E_SEALS = 1, MEMFD_E_SIZE = 2, MEMFD_E_FSIZE = 3 };
 
-/* A new sparse memfd of exactly `bytes` bytes, sealed SHRINK|GROW|SEAL (and against exec where the kernel can), CLOEXEC.
- * `name` shows in /proc/PID/maps as /memfd:NAME. Returns 0, a negative errno (a failed seal is a failed memfd: nothing
- * is left), or MEMFD_E_FSIZE. */
+/* A new sparse memfd of exactly `bytes` bytes, sealed SHRINK|GROW|SEAL (and against exec where the kernel can),
+ * CLOEXEC. `name` shows in /proc/PID/maps as /memfd:NAME. Returns 0, a negative errno (a failed seal is a failed memfd:
+ * nothing is left), or MEMFD_E_FSIZE. */
 int memfd_new(const char *name, uint64_t bytes, int *fdp);
 
 /* RLIMIT_FSIZE: the bytes that a memfd of this process may have, for messages. */
@@ -22,7 +22,8 @@ uint64_t memfd_bytes_max(void);
  * Returns 0, MEMFD_E_SEALS, MEMFD_E_SIZE, or a negative errno. */
 int memfd_check(int fd, uint64_t bytes);
 
-/* Give the pages of a range back to the kernel: it reads as zero from then on, in every mapping. 0 or negative errno. */
+/* Give the pages of a range back to the kernel: it reads as zero from then on, in every mapping. 0 or negative errno.
+ */
 int memfd_punch(int fd, uint64_t offset, uint64_t bytes);
 
 /* Does the range have pages? A range without any reads as zero. 1, 0 or a negative errno. */

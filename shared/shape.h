@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SHAPE_SLOTS_MAX 4096             /* slots of one slab: what a client can make the daemon look at for one message */
+#define SHAPE_SLOTS_MAX 4096 /* slots of one slab: what a client can make the daemon look at for one message */
 #define SHAPE_ELEMENT_SIZE_MAX 64        /* bytes; wasm2c's funcref is 24, or 32 in newer versions */
 #define SHAPE_SLAB_BYTES_MAX (UINT64_C(1) << 42) /* of one slab's file: 64 slots of 64 GiB */
 

@@ -49,7 +49,8 @@ int wire_send(int socket, const WireMessage *message, const int *fds, size_t n_f
     return -errno;
 }
 
-/* Collect the fds of a received header into the packet: WIRE_FDS_MAX at most, since the control buffer has room for no more. */
+/* Collect the fds of a received header into the packet: WIRE_FDS_MAX at most, since the control buffer has room for no
+ * more. */
 static void wire_collect(struct msghdr *header, struct WirePacket *packet) {
     for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(header); cmsg; cmsg = CMSG_NXTHDR(header, cmsg)) {
         size_t n;
@@ -80,8 +81,8 @@ static int wire_check(const struct msghdr *header, const struct WirePacket *pack
     return bytes ? 0 : WIRE_E_END;
 }
 
-/* A peer that closes without having read everything resets the connection. The kernel says so once, before it gives what
- * that peer had said. */
+/* A peer that closes without having read everything resets the connection. The kernel says so once, before it gives
+ * what that peer had said. */
 static ssize_t wire_recvmsg(int socket, struct msghdr *header) {
     ssize_t received;
 

@@ -18,15 +18,15 @@
 #define WIRE_FDS_MAX 4             /* one packet; today's messages carry one at most */
 #define WIRE_NAME_BYTES 64         /* what a client calls itself, with its NUL */
 
-/* Positive outcomes of wire_recv. After any of them but WIRE_E_END, WIRE_E_AGAIN and WIRE_E_NO_ROOM the peer has broken the protocol;
- * nothing of the packet, and none of its fds, is kept. */
+/* Positive outcomes of wire_recv. After any of them but WIRE_E_END, WIRE_E_AGAIN and WIRE_E_NO_ROOM the peer has broken
+ * the protocol; nothing of the packet, and none of its fds, is kept. */
 enum {
     WIRE_E_AGAIN = 1,     /* nothing to read (or no room to send) */
     WIRE_E_END = 2,       /* end-of-file: the peer has closed, or died */
     WIRE_E_OVERSIZED = 3, /* more than WIRE_BYTES_MAX */
     WIRE_E_FDS = 4,       /* more fds than were expected */
-    WIRE_E_NO_ROOM = 6,   /* this process had no room for the fds that came: they are lost, and the peer is not to blame */
     WIRE_E_MALFORMED = 5, /* not a Packet, or one without a body that its header announces */
+    WIRE_E_NO_ROOM = 6,   /* this process had no room for fds that came: they are lost; the peer is not to blame */
 };
 
 typedef Wasmpool__Packet WireMessage;
@@ -41,8 +41,8 @@ struct WirePacket {
  * 0, WIRE_E_AGAIN, WIRE_E_END, WIRE_E_OVERSIZED (nothing was sent), or a negative errno. */
 int wire_send(int socket, const WireMessage *message, const int *fds, size_t n_fds);
 
-/* Receive one packet with at most `fds_max` fds. Does not block. With fds_max 0 there is no room for any: the kernel drops
- * what comes, and it is WIRE_E_FDS. 0 and *packet is the caller's to deinit; an outcome; or a negative errno. */
+/* Receive one packet with at most `fds_max` fds. Does not block. With fds_max 0 there is no room for any: the kernel
+ * drops what comes, and it is WIRE_E_FDS. 0 and *packet is the caller's to deinit; an outcome; or a negative errno. */
 int wire_recv(int socket, size_t fds_max, struct WirePacket *packet);
 
 /* Free the message and close the fds that were not stolen. */

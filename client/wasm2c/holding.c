@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 
-/* A holding: what a memory or table that generated code knows only by its address is for the allocator. And the process's
- * default pool, which serves those who did not prefetch. Part of wasm-rt-impl.c and wrap.c. */
+/* A holding: what a memory or table that generated code knows only by its address is for the allocator. And the
+ * process's default pool, which serves those who did not prefetch. Part of wasm-rt-impl.c and wrap.c. */
 
 #include <errno.h>
 #include <pthread.h>

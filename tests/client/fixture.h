@@ -38,7 +38,8 @@ static inline bool fixture_is_for_clients(const char *setting) {
     return !strncmp(setting, "memory_", 7) || !strncmp(setting, "guard_", 6);
 }
 
-/* Open an allocator with these settings, or a daemon with them and its client. `options` may carry more than settings. */
+/* Open an allocator with these settings, or a daemon with them and its client. `options` may carry more than settings.
+ */
 static inline void fixture_open_with(struct Fixture *fixture, enum Implementation implementation,
                                      struct wasmpool_options options, const char *const *settings) {
     const char *ours[FIXTURE_SETTINGS_MAX + 1] = {0}, *daemons[FIXTURE_SETTINGS_MAX + 2] = {"--config=/dev/null"};

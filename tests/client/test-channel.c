@@ -187,7 +187,8 @@ Test(channel, silence_lasts_as_long_as_the_timeout_and_is_not_the_end) {
     start_ms = now_ms();
     expect_eq(rig_call(&rig), WASMPOOL_E_UNAVAILABLE);
     took_ms = now_ms() - start_ms;
-    cr_expect(took_ms >= TIMEOUT_MS && took_ms < 20 * TIMEOUT_MS, "it took %" PRId64 " ms, not %d", took_ms, TIMEOUT_MS);
+    cr_expect(took_ms >= TIMEOUT_MS && took_ms < 20 * TIMEOUT_MS, "it took %" PRId64 " ms, not %d", took_ms,
+              TIMEOUT_MS);
     expect_says(rig.error.message, "does not answer in time");
     cr_expect(!channel_has_ended(rig.channel));
     rig.fake.at_open_slab = FAKE_HONEST;

@@ -11,8 +11,12 @@
 BothTest(instance, has_its_memories_and_tables_in_index_order) {
     struct wasmpool_memory_type memories[] = {{.minimum = 1}, {.minimum = 0}, {.minimum = 3}};
     struct wasmpool_table_type tables[] = {{.minimum = 4}, {.minimum = 5, .element = WASMPOOL_EXTERNREF}};
-    struct wasmpool_module *module = fixture_describe(&(struct wasmpool_module_description){
-        .imported_memories = 2, .memories = memories, .n_memories = 3, .imported_tables = 1, .tables = tables, .n_tables = 2});
+    struct wasmpool_module *module = fixture_describe(&(struct wasmpool_module_description){.imported_memories = 2,
+                                                                                            .memories = memories,
+                                                                                            .n_memories = 3,
+                                                                                            .imported_tables = 1,
+                                                                                            .tables = tables,
+                                                                                            .n_tables = 2});
     struct wasmpool_instance *instance = NULL;
     struct Fixture fixture;
 
@@ -210,7 +214,8 @@ BothTest(instance, refusals_cost_nothing) {
 /* ------------------------------------------------------------------------------------------------ rollback */
 
 /* The first fits, the second runs out in the middle; then everything is as before. */
-static void expect_rollback(struct Fixture *fixture, struct wasmpool_module *module, const char *limit, uint64_t bound) {
+static void expect_rollback(struct Fixture *fixture, struct wasmpool_module *module, const char *limit,
+                            uint64_t bound) {
     struct wasmpool_instance *first, *second = NULL;
     struct wasmpool_metrics before, after;
 

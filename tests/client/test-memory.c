@@ -334,9 +334,9 @@ BothTest(memory, says_its_label_and_size_to_those_who_inspect) {
     struct Taken taken;
 
     fixture_open(&fixture, implementation, ONE);
-    expect_result(&fixture,
-                  wasmpool_allocate_memory(fixture.pool, &type, "a label of more than 23 bytes", &memory, &fixture.error),
-                  0);
+    expect_result(
+        &fixture,
+        wasmpool_allocate_memory(fixture.pool, &type, "a label of more than 23 bytes", &memory, &fixture.error), 0);
     cr_assert(shelf_find(fixture.pool, memory.allocation, &taken));
     expect_str(taken.entry->label, "a label of more than 23");
     expect_eq(taken.entry->pages, 2 * WASM_PAGE / 4096);

@@ -87,7 +87,8 @@ Test(module, maxima_below_minima_are_refused) {
     expect_eq(describe(&(struct wasmpool_module_description){.memories = memories, .n_memories = 2}, &error),
               WASMPOOL_E_INVALID);
     expect_says(error.message, "memory 1 has a minimum of 5 pages and a maximum of 4");
-    expect_eq(describe(&(struct wasmpool_module_description){.tables = tables, .n_tables = 1}, &error), WASMPOOL_E_INVALID);
+    expect_eq(describe(&(struct wasmpool_module_description){.tables = tables, .n_tables = 1}, &error),
+              WASMPOOL_E_INVALID);
     expect_says(error.message, "table 0 has a minimum of 7 elements and a maximum of 6");
     memories[1].has_maximum = tables[0].has_maximum = false; /* then the maximum means nothing */
     expect_eq(describe(&(struct wasmpool_module_description){.memories = memories, .n_memories = 2}, &error), 0);
@@ -98,9 +99,11 @@ Test(module, elements_of_unknown_types_are_refused) {
     struct wasmpool_table_type tables[] = {{.minimum = 1}, {.element = (enum wasmpool_reference)2}};
     struct wasmpool_error error;
 
-    expect_eq(describe(&(struct wasmpool_module_description){.tables = tables, .n_tables = 2}, &error), WASMPOOL_E_INVALID);
+    expect_eq(describe(&(struct wasmpool_module_description){.tables = tables, .n_tables = 2}, &error),
+              WASMPOOL_E_INVALID);
     expect_says(error.message, "table 1 has elements of an unknown type, 2");
-    expect_eq(describe(&(struct wasmpool_module_description){.tables = tables, .n_tables = 2}, NULL), WASMPOOL_E_INVALID);
+    expect_eq(describe(&(struct wasmpool_module_description){.tables = tables, .n_tables = 2}, NULL),
+              WASMPOOL_E_INVALID);
 }
 
 Test(module, may_have_many_memories_and_tables) {

@@ -103,11 +103,13 @@ Test(pool, settings_are_checked_by_name_and_value) {
     expect_says(error.message, "there is no limit called 'totalmemories'");
     expect_eq(open_pool("embedded:", SETTINGS("total_memories=x"), &error), WASMPOOL_E_INVALID);
     expect_says(error.message, "total_memories: 'x' is not a number");
-    expect_eq(open_pool("embedded:", SETTINGS("max_memory_size=2G", "memory_reservation=1G"), &error), WASMPOOL_E_INVALID);
+    expect_eq(open_pool("embedded:", SETTINGS("max_memory_size=2G", "memory_reservation=1G"), &error),
+              WASMPOOL_E_INVALID);
     expect_says(error.message, "exceeds the memory_reservation");
     expect_eq(open_pool("embedded:", SETTINGS("memory_guard_size=100"), &error), WASMPOOL_E_INVALID);
     expect_eq(open_pool("embedded:",
-                        SETTINGS("a_name_that_is_so_long_that_no_limit_could_ever_have_it_and_that_fits_no_buffer=1"), &error),
+                        SETTINGS("a_name_that_is_so_long_that_no_limit_could_ever_have_it_and_that_fits_no_buffer=1"),
+                        &error),
               WASMPOOL_E_INVALID);
 }
 
@@ -117,11 +119,13 @@ Test(pool, element_sizes_are_checked) {
     struct wasmpool *pool = NULL;
 
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        expect_eq(wasmpool_open(&pool, &(struct wasmpool_options){.address = "embedded:", .funcref_size = wrong[i]}, &error),
-                  WASMPOOL_E_INVALID);
+        expect_eq(
+            wasmpool_open(&pool, &(struct wasmpool_options){.address = "embedded:", .funcref_size = wrong[i]}, &error),
+            WASMPOOL_E_INVALID);
         expect_says(error.message, "element size");
-        expect_eq(wasmpool_open(&pool, &(struct wasmpool_options){.address = "embedded:", .externref_size = wrong[i]}, NULL),
-                  WASMPOOL_E_INVALID);
+        expect_eq(
+            wasmpool_open(&pool, &(struct wasmpool_options){.address = "embedded:", .externref_size = wrong[i]}, NULL),
+            WASMPOOL_E_INVALID);
     }
     cr_expect_null(pool);
 }
@@ -406,8 +410,10 @@ Test(pool, results_have_words) {
 
 /* ------------------------------------------------------------------------------------------------ fork */
 
-/* What a child finds: everything is refused, nothing crashes, and it may close its copy. Its exit status says what was wrong. */
-static int try_everything(struct Fixture *fixture, const struct wasmpool_module *module, struct wasmpool_instance *instance) {
+/* What a child finds: everything is refused, nothing crashes, and it may close its copy. Its exit status says what was
+ * wrong. */
+static int try_everything(struct Fixture *fixture, const struct wasmpool_module *module,
+                          struct wasmpool_instance *instance) {
     struct wasmpool_request request = {.module = module};
     struct wasmpool_memory *memory = wasmpool_instance_memory(instance, 0), room[1];
     struct wasmpool_table *table = wasmpool_instance_table(instance, 0), table_room[1];
@@ -425,7 +431,8 @@ static int try_everything(struct Fixture *fixture, const struct wasmpool_module 
         return 4;
     if (wasmpool_allocate_tables(fixture->pool, &request, &tables, NULL) != WASMPOOL_E_FORKED)
         return 5;
-    if (wasmpool_grow_memory(fixture->pool, memory, 1) != -1 || wasmpool_grow_table(fixture->pool, table, 1, NULL) != -1)
+    if (wasmpool_grow_memory(fixture->pool, memory, 1) != -1 ||
+        wasmpool_grow_table(fixture->pool, table, 1, NULL) != -1)
         return 6;
     wasmpool_deallocate_memory(fixture->pool, memory);
     wasmpool_deallocate_table(fixture->pool, table);

@@ -48,7 +48,8 @@ static void put_section(struct Binary *binary, uint8_t id, const void *body, siz
 
 #define SECTION(BINARY, ID, LITERAL) put_section(BINARY, ID, LITERAL, sizeof(LITERAL) - 1)
 
-#define TYPES "\2\x60\7\x7f\x7e\x7d\x7c\x7b\x70\x6f\1\x7f\x60\0\0" /* 0: all value types -> i32; 1: nothing -> nothing */
+#define TYPES                                                                                                          \
+    "\2\x60\7\x7f\x7e\x7d\x7c\x7b\x70\x6f\1\x7f\x60\0\0" /* 0: all value types -> i32; 1: nothing -> nothing */
 #define IMPORTS                                                                                                        \
     "\5"                                                                                                               \
     "\3env\1f\0\0"                                                                                                     \
@@ -240,7 +241,7 @@ Test(reader, several_memories_are_read) {
     wasmpool_module_free(module);
 }
 
-/* ------------------------------------------------------------------------------------------------ truncated and broken */
+/* ------------------------------------------------------------------------------------------ truncated and broken */
 
 /* What ends between two sections is a module, as far as sections that are stepped over do not miss each other. */
 Test(reader, a_module_that_is_cut_off_anywhere_is_malformed) {
@@ -302,7 +303,8 @@ Test(reader, any_byte_may_have_any_value) {
 
             binary.at[i] = (uint8_t)value;
             r = read_exactly(&module, binary.at, binary.n, NULL);
-            cr_assert(!r || r == WASMPOOL_E_MALFORMED || r == WASMPOOL_E_UNSUPPORTED, "byte %zu = %#x: %d", i, value, r);
+            cr_assert(!r || r == WASMPOOL_E_MALFORMED || r == WASMPOOL_E_UNSUPPORTED, "byte %zu = %#x: %d", i, value,
+                      r);
             wasmpool_module_free(module);
         }
         binary.at[i] = right;
@@ -402,7 +404,7 @@ Test(reader, custom_sections_need_a_name_within_them) {
     expect_refusal(binary.at, binary.n, WASMPOOL_E_MALFORMED, "custom: malformed UTF-8 encoding");
 }
 
-/* ------------------------------------------------------------------------------------------------ what items look like */
+/* ------------------------------------------------------------------------------------------ what items look like */
 
 struct Item {
     uint8_t section;
@@ -484,10 +486,12 @@ Test(reader, names_of_imports_and_exports_are_utf_8_too) {
 Test(reader, types_are_functions_of_known_values) {
     EXPECT_ITEMS(ITEM(1, "\1\x60\0\0", 0, ""), ITEM(1, "\1\x5f\0", UNSUPPORTED, "gc"),
                  ITEM(1, "\1\x5e\x7f\0", UNSUPPORTED, "gc"), ITEM(1, "\1\x4e\0", UNSUPPORTED, "gc"),
-                 ITEM(1, "\1\x50\0\x60\0\0", UNSUPPORTED, "gc"), ITEM(1, "\1\x61\0\0", MALFORMED, "malformed function type 0x61"),
+                 ITEM(1, "\1\x50\0\x60\0\0", UNSUPPORTED, "gc"),
+                 ITEM(1, "\1\x61\0\0", MALFORMED, "malformed function type 0x61"),
                  ITEM(1, "\1\0", MALFORMED, "malformed function type 0"),
                  ITEM(1, "\1\x60\1\x63\0", UNSUPPORTED, "function-references"),
-                 ITEM(1, "\1\x60\1\x6e\0", UNSUPPORTED, "gc"), ITEM(1, "\1\x60\1\x7a\0", MALFORMED, "malformed value type 0x7a"),
+                 ITEM(1, "\1\x60\1\x6e\0", UNSUPPORTED, "gc"),
+                 ITEM(1, "\1\x60\1\x7a\0", MALFORMED, "malformed value type 0x7a"),
                  ITEM(1, "\1\x60\0\1\x40", MALFORMED, "malformed value type 0x40"));
 }
 
@@ -516,8 +520,9 @@ Test(reader, limits_have_known_flags_and_an_order) {
                  ITEM(4, "\1\x70\3\1\2", MALFORMED, "malformed limits flags 0x3"),
                  ITEM(4, "\1\x70\2\1", MALFORMED, "malformed limits flags 0x2"),
                  ITEM(5, "\1\x10\1", MALFORMED, "malformed limits flags 0x10"),
-                 ITEM(5, "\1\x80\1", MALFORMED, "malformed limits flags 0x80"), ITEM(5, "\1\4\1", UNSUPPORTED, "memory64"),
-                 ITEM(5, "\1\5\1\2", UNSUPPORTED, "memory64"), ITEM(4, "\1\x70\4\1", UNSUPPORTED, "memory64"),
+                 ITEM(5, "\1\x80\1", MALFORMED, "malformed limits flags 0x80"),
+                 ITEM(5, "\1\4\1", UNSUPPORTED, "memory64"), ITEM(5, "\1\5\1\2", UNSUPPORTED, "memory64"),
+                 ITEM(4, "\1\x70\4\1", UNSUPPORTED, "memory64"),
                  ITEM(5, "\1\x8\1\x10", UNSUPPORTED, "custom-page-sizes"));
 }
 

@@ -261,7 +261,8 @@ Test(remote, a_late_slab_is_acknowledged_closed_and_not_mapped) {
     expect_result(&rig, rig_allocate(&rig, &memory), WASMPOOL_E_UNAVAILABLE);
     took_ms = now_ms() - start_ms;
     expect_says(rig.error.message, "does not answer in time");
-    cr_expect(took_ms >= TIMEOUT_MS && took_ms < 20 * TIMEOUT_MS, "it took %" PRId64 " ms, not %d", took_ms, TIMEOUT_MS);
+    cr_expect(took_ms >= TIMEOUT_MS && took_ms < 20 * TIMEOUT_MS, "it took %" PRId64 " ms, not %d", took_ms,
+              TIMEOUT_MS);
     rig.fake.at_open_slab = FAKE_HONEST;
     cr_assert(fake_daemon_send_late(&rig.fake));
     expect_result(&rig, rig_allocate(&rig, &memory), 0);
@@ -618,7 +619,8 @@ Test(remote, may_lose_its_daemon_many_times) {
         if (round == 2)
             lines = leak_count_maps("wasmpool");
         if (round > 2)
-            cr_assert_leq(leak_count_maps("wasmpool"), lines, "%u mappings, not %u", leak_count_maps("wasmpool"), lines);
+            cr_assert_leq(leak_count_maps("wasmpool"), lines, "%u mappings, not %u", leak_count_maps("wasmpool"),
+                          lines);
     }
     for (int i = 0; i < 2; i++)
         wasmpool_deallocate_module(&instances[i]);

@@ -253,7 +253,8 @@ BothTest(table, says_its_label_and_size_to_those_who_inspect) {
 }
 
 BothTest(table, maps_are_filled_in_index_order_and_keep_what_they_have) {
-    struct wasmpool_table_type types[] = {{.minimum = 1}, {.minimum = 2, .element = WASMPOOL_EXTERNREF}, {.minimum = 3}};
+    struct wasmpool_table_type types[] = {
+        {.minimum = 1}, {.minimum = 2, .element = WASMPOOL_EXTERNREF}, {.minimum = 3}};
     struct wasmpool_module *module =
         fixture_describe(&(struct wasmpool_module_description){.tables = types, .n_tables = 3});
     struct wasmpool_request request = {.module = module};
@@ -262,12 +263,14 @@ BothTest(table, maps_are_filled_in_index_order_and_keep_what_they_have) {
     struct Fixture fixture;
 
     fixture_open(&fixture, implementation, "max_tables_per_module=3", "total_tables=3");
-    expect_result(&fixture, wasmpool_allocate_tables(fixture.pool, &request, &tables, &fixture.error), WASMPOOL_E_INVALID);
+    expect_result(&fixture, wasmpool_allocate_tables(fixture.pool, &request, &tables, &fixture.error),
+                  WASMPOOL_E_INVALID);
     expect_says(fixture.error.message, "the map has room for 2 tables of 3");
     expect_eq(tables.count, 0);
     tables.capacity = 3;
     other = allocate(&fixture, 1);
-    expect_result(&fixture, wasmpool_allocate_tables(fixture.pool, &request, &tables, &fixture.error), WASMPOOL_E_LIMIT);
+    expect_result(&fixture, wasmpool_allocate_tables(fixture.pool, &request, &tables, &fixture.error),
+                  WASMPOOL_E_LIMIT);
     expect_limit(&fixture, "total_tables", 3, 3);
     expect_eq(tables.count, 2);
     fixture_expect_use(&fixture, 0, 0, 3);

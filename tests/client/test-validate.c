@@ -70,8 +70,9 @@ BothTest(validate, minima_of_memories_are_bounded_by_their_index) {
 
     fixture_open(&fixture, implementation, "max_memory_size=1M", "max_memories_per_module=2");
     expect_valid(&fixture, fixture_module(1, 16, 0, 0));
-    expect_invalid(&fixture, fixture_module(1, 17, 0, 0), "max_memory_size", 1 << 20, 17 * WASM_PAGE,
-                   "memory index 0 has a minimum byte size of 1114112 which exceeds the limit max_memory_size of 1048576 bytes");
+    expect_invalid(
+        &fixture, fixture_module(1, 17, 0, 0), "max_memory_size", 1 << 20, 17 * WASM_PAGE,
+        "memory index 0 has a minimum byte size of 1114112 which exceeds the limit max_memory_size of 1048576 bytes");
     expect_invalid(&fixture,
                    fixture_describe(&(struct wasmpool_module_description){
                        .imported_memories = 4, .memories = memories, .n_memories = 2}),
@@ -118,8 +119,9 @@ BothTest(validate, with_a_maximum_of_0_only_empty_memories_pass) {
 
     fixture_open(&fixture, implementation, "max_memory_size=0");
     expect_valid(&fixture, fixture_module(1, 0, 0, 0));
-    expect_invalid(&fixture, fixture_module(1, 1, 0, 0), "max_memory_size", 0, WASM_PAGE,
-                   "memory index 0 has a minimum byte size of 65536 which exceeds the limit max_memory_size of 0 bytes");
+    expect_invalid(
+        &fixture, fixture_module(1, 1, 0, 0), "max_memory_size", 0, WASM_PAGE,
+        "memory index 0 has a minimum byte size of 65536 which exceeds the limit max_memory_size of 0 bytes");
     fixture_close(&fixture);
 }
 

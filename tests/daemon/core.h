@@ -2,8 +2,8 @@
 #ifndef TESTS_DAEMON_CORE_H
 #define TESTS_DAEMON_CORE_H
 
-/* What the tests of the daemon's core share: a pool with small totals and clients that take what they are granted, all in this
- * process, without socket, loop or clock. */
+/* What the tests of the daemon's core share: a pool with small totals and clients that take what they are granted, all
+ * in this process, without socket, loop or clock. */
 
 #include "daemon/client.h"
 #include "daemon/grant.h"

@@ -159,8 +159,8 @@ Test(client, impossible_shapes_are_invalid_and_cost_nothing) {
     core_pool_init(&pool);
     client = core_client(&pool, 0);
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
-        cr_expect_eq(client_open_slab(client, &shapes[i], 1, &slab, &granted, &error), ERROR_INVALID, "shape %zu: %s", i,
-                     error.message);
+        cr_expect_eq(client_open_slab(client, &shapes[i], 1, &slab, &granted, &error), ERROR_INVALID, "shape %zu: %s",
+                     i, error.message);
     cr_expect_eq(client->n_slabs, 0);
     core_pool_deinit(&pool);
 }

@@ -56,8 +56,8 @@ Test(error, every_code_has_a_word_of_its_own) {
     for (int code = ERROR_LIMIT; code <= ERROR_CODE_MAX; code++) {
         cr_expect_str_neq(error_code_name(code), "failure", "code %d has no word", code);
         for (int other = ERROR_LIMIT; other < code; other++)
-            cr_expect_str_neq(error_code_name(code), error_code_name(other), "codes %d and %d are both '%s'", code, other,
-                              error_code_name(code));
+            cr_expect_str_neq(error_code_name(code), error_code_name(other), "codes %d and %d are both '%s'", code,
+                              other, error_code_name(code));
     }
     expect_str(error_code_name(ERROR_CODE_MAX + 1), "failure");
     expect_str(error_code_name(0), "failure");

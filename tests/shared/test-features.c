@@ -20,8 +20,8 @@ Test(features, infos_name_every_feature_once) {
 
         *(bool *)((char *)&features + FEATURE_INFOS[i].offset) = true;
         for (unsigned j = 0; j < FEATURE_INFOS_N; j++)
-            cr_expect_eq(features_get(&features, &FEATURE_INFOS[j]), i == j, "%s is mixed up with %s", FEATURE_INFOS[i].name,
-                         FEATURE_INFOS[j].name);
+            cr_expect_eq(features_get(&features, &FEATURE_INFOS[j]), i == j, "%s is mixed up with %s",
+                         FEATURE_INFOS[i].name, FEATURE_INFOS[j].name);
         cr_expect_neq(*FEATURE_INFOS[i].without, 0);
     }
     expect_eq(FEATURE_INFOS_N, sizeof(struct Features));
@@ -32,7 +32,8 @@ Test(features, probe_finds_what_this_kernels_version_has) {
     static const struct {
         const char *name;
         unsigned version;
-    } since[] = {{"noexec_seal", 603}, {"peer_pidfd", 605}, {"pass_rights", 616}, {"cachestat", 605}, {"pagemap_scan", 607}};
+    } since[] = {
+        {"noexec_seal", 603}, {"peer_pidfd", 605}, {"pass_rights", 616}, {"cachestat", 605}, {"pagemap_scan", 607}};
     struct Features features;
     struct utsname uts;
     unsigned major = 0, minor = 0;

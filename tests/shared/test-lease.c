@@ -64,8 +64,8 @@ Test(lease, only_the_drawn_edges_can_be_walked) {
                 }
             r = walk(edge, &entry, GENERATION);
             cr_expect_eq(r, result, "%s from state %u: %d, not %d", EDGE_NAMES[edge], state, r, result);
-            cr_expect_eq(entry.word, expected, "%s from state %u leads to %#" PRIx64 ", not %#" PRIx64, EDGE_NAMES[edge],
-                         state, (uint64_t)entry.word, expected);
+            cr_expect_eq(entry.word, expected, "%s from state %u leads to %#" PRIx64 ", not %#" PRIx64,
+                         EDGE_NAMES[edge], state, (uint64_t)entry.word, expected);
         }
 }
 

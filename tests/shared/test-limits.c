@@ -60,9 +60,10 @@ Test(limits, every_default_is_within_its_own_bounds_and_survives_being_written_a
         for (int v = 0; v < 3; v++) {
             const char *text = limits_format(buffer, sizeof(buffer), info, values[v]);
 
-            cr_assert_eq(limits_set(&limits, info->name, text, &error), 0, "%s=%s: %s", info->name, text, error.message);
-            cr_assert_eq(limits_get(&limits, info), values[v], "%s=%s became %" PRIu64 ", not %" PRIu64, info->name, text,
-                         limits_get(&limits, info), values[v]);
+            cr_assert_eq(limits_set(&limits, info->name, text, &error), 0, "%s=%s: %s", info->name, text,
+                         error.message);
+            cr_assert_eq(limits_get(&limits, info), values[v], "%s=%s became %" PRIu64 ", not %" PRIu64, info->name,
+                         text, limits_get(&limits, info), values[v]);
         }
     }
 }
@@ -182,7 +183,8 @@ Test(limits, check_compares_memory_size_and_reservation) {
     expect_eq(limits_check(&limits, &error), 0);
     limits.memory_reservation -= (uint64_t)sysconf(_SC_PAGESIZE);
     expect_eq(limits_check(&limits, &error), ERROR_INVALID);
-    expect_says(error.message, "max_memory_size of 4294967296 bytes exceeds the memory_reservation of 4294963200 bytes");
+    expect_says(error.message,
+                "max_memory_size of 4294967296 bytes exceeds the memory_reservation of 4294963200 bytes");
 }
 
 Test(limits, check_demands_whole_pages) {

@@ -111,7 +111,8 @@ Test(memfd, check_demands_each_of_the_three_seals) {
     for (unsigned seals = 0; seals < 16; seals++) {
         int fd = make_memfd(seals), expected = (seals & SEALS) == SEALS ? 0 : MEMFD_E_SEALS;
 
-        cr_expect_eq(memfd_check(fd, BYTES), expected, "seals %#x: %d, not %d", seals, memfd_check(fd, BYTES), expected);
+        cr_expect_eq(memfd_check(fd, BYTES), expected, "seals %#x: %d, not %d", seals, memfd_check(fd, BYTES),
+                     expected);
         close(fd);
     }
 }
@@ -151,8 +152,8 @@ Test(memfd, punch_empties_exactly_the_range_in_every_mapping) {
     for (uint64_t i = 0; i < BYTES; i++) {
         uint8_t expected = i >= 4096 && i < 3 * 4096 ? 0 : 0xfe;
 
-        cr_assert(bytes[i] == expected && second[i] == expected, "byte %" PRIu64 " is %#x and %#x, not %#x", i, bytes[i],
-                  second[i], expected);
+        cr_assert(bytes[i] == expected && second[i] == expected, "byte %" PRIu64 " is %#x and %#x, not %#x", i,
+                  bytes[i], second[i], expected);
     }
     munmap(bytes, BYTES);
     munmap(second, BYTES);
@@ -194,7 +195,7 @@ Test(memfd, resident_counts_the_pages_of_the_range) {
     close(fd);
 }
 
-/* ------------------------------------------------------------------------------------------------ what the kernel does */
+/* ------------------------------------------------------------------------------------------ what the kernel does */
 
 Test(memfd, a_receiver_can_neither_resize_nor_seal_nor_make_it_executable) {
     int fd = new_memfd();

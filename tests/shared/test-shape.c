@@ -67,7 +67,8 @@ Test(shape, tables_are_rounded_up_to_pages) {
 }
 
 Test(shape, instances_have_no_bytes) {
-    struct Shape shape = {.kind = KIND_INSTANCE, .reservation = 1 << 20, .elements = 1000, .element_size = 8, .count = 256};
+    struct Shape shape = {
+        .kind = KIND_INSTANCE, .reservation = 1 << 20, .elements = 1000, .element_size = 8, .count = 256};
 
     expect_eq(shape_finish(&shape, NULL), 0);
     expect_eq(shape.file_bytes, 0);

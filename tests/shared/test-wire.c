@@ -217,7 +217,7 @@ Test(wire, steal_takes_one_fd_only_if_exactly_one_came) {
     close_pair(pair);
 }
 
-/* ------------------------------------------------------------------------------------------------ sizes and contents */
+/* ------------------------------------------------------------------------------------------ sizes and contents */
 
 Test(wire, the_largest_packet_passes_and_one_byte_more_does_not) {
     static char text[WIRE_BYTES_MAX];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 
-/* The lease table's edges against each other: threads take and release slots while an owner grants, revokes and recalls them.
- * A taken slot is held by one thread only, its generation never goes back, and no slot is lost. */
+/* The lease table's edges against each other: threads take and release slots while an owner grants, revokes and recalls
+ * them. A taken slot is held by one thread only, its generation never goes back, and no slot is lost. */
 
 #include "shared/lease.h"
 #include "tests/stress/stress.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 
-/* Several threads take and give back instances, memories and tables of one small embedded pool. Each memory must be zero when
- * it comes and keep what its thread wrote while it is held; a refusal must be the typed one; at the end nothing is missing.
+/* Several threads take and give back instances, memories and tables of one small embedded pool. Each memory must be
+ * zero when it comes and keep what its thread wrote while it is held; a refusal must be the typed one; at the end
+ * nothing is missing.
  *
  * `pool-threads --race` plants a race between two threads, to show that the thread sanitizer sees one. */
 

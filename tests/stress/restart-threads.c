@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 
-/* Threads of one process allocate and give back while the daemon is killed and started again under them. Memories must be
- * zero when they come and keep what was written; a refusal must be that the daemon is not there; and in the end all of
- * them work on a fresh connection, with nothing left of the old ones. */
+/* Threads of one process allocate and give back while the daemon is killed and started again under them. Memories must
+ * be zero when they come and keep what was written; a refusal must be that the daemon is not there; and in the end all
+ * of them work on a fresh connection, with nothing left of the old ones. */
 
 #include "client/wasmpool.h"
 #include "tests/support/leak.h"

@@ -2,7 +2,8 @@
 #ifndef TESTS_STRESS_STRESS_H
 #define TESTS_STRESS_STRESS_H
 
-/* What a stress program checks, millions of times and from any thread, counts once for each place where it is checked. */
+/* What a stress program checks, millions of times and from any thread, counts once for each place where it is checked.
+ */
 
 #include <stdatomic.h>
 #include <stdbool.h>

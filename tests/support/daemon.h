@@ -2,9 +2,9 @@
 #ifndef TESTS_SUPPORT_DAEMON_H
 #define TESTS_SUPPORT_DAEMON_H
 
-/* A private wasmpoold in a directory of its own. Needs no test framework. The program is $WASMPOOL_DAEMON, or the one that was
- * built with the tests. A test that fails leaves nothing behind either: what still runs when its process exits is
- * killed and removed then. */
+/* A private wasmpoold in a directory of its own. Needs no test framework. The program is $WASMPOOL_DAEMON, or the one
+ * that was built with the tests. A test that fails leaves nothing behind either: what still runs when its process exits
+ * is killed and removed then. */
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -23,8 +23,9 @@ struct PrivateDaemon {
 /* Called in the process that becomes the next daemon, for what it is to inherit; NULL: nothing. */
 extern void (*private_daemon_prepare)(void);
 
-/* Start it with `settings`, "name=value" strings or whole "--options" up to NULL (which may be NULL itself), and wait until
- * it listens on both sockets. Aborts with the daemon's log when it does not. Nothing connects to it here: its counters start at 0. */
+/* Start it with `settings`, "name=value" strings or whole "--options" up to NULL (which may be NULL itself), and wait
+ * until it listens on both sockets. Aborts with the daemon's log when it does not. Nothing connects to it here: its
+ * counters start at 0. */
 void private_daemon_start(struct PrivateDaemon *daemon, const char *const *settings);
 
 /* Ask it to end (SIGTERM), wait for it, and remove the directory. Returns its exit status, or 128 + the signal that it

@@ -125,7 +125,8 @@ static void fake_hang_up(struct FakeDaemon *fake, struct FakeConnection *connect
     fake_count(fake, &fake->seen.hang_ups);
 }
 
-/* Send an answer with its fd (-1: none), as wrong as `mischief` says. What concerns a body's fields was done by the caller. */
+/* Send an answer with its fd (-1: none), as wrong as `mischief` says. What concerns a body's fields was done by the
+ * caller. */
 static void fake_answer(struct FakeDaemon *fake, struct FakeConnection *connection, int mischief,
                         WireMessage *message, int fd) {
     int fds[FAKE_FDS_MAX] = {fd, fd}, socket = connection->socket, null = -1;

@@ -2,8 +2,9 @@
 #ifndef TESTS_SUPPORT_FAKE_H
 #define TESTS_SUPPORT_FAKE_H
 
-/* A daemon that can be told to misbehave: a thread that speaks the tenants' half of the protocol on a socket in a directory of
- * its own. Where it is not told otherwise it is honest, grants what is asked for up to its limits, and never takes back. */
+/* A daemon that can be told to misbehave: a thread that speaks the tenants' half of the protocol on a socket in a
+ * directory of its own. Where it is not told otherwise it is honest, grants what is asked for up to its limits, and
+ * never takes back. */
 
 #include "shared/error.h"
 #include "shared/lease.h"

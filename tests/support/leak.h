@@ -2,8 +2,8 @@
 #ifndef TESTS_SUPPORT_LEAK_H
 #define TESTS_SUPPORT_LEAK_H
 
-/* What a process must not gather: open file descriptors, and mappings of wasmpool's memfds. Needs no test framework, so that
- * plain programs can use it too. */
+/* What a process must not gather: open file descriptors, and mappings of wasmpool's memfds. Needs no test framework, so
+ * that plain programs can use it too. */
 
 #include <stddef.h>
 
@@ -16,8 +16,8 @@ struct LeakMark {
 void leak_mark_init(struct LeakMark *mark);
 void leak_mark_deinit(struct LeakMark *mark);
 
-/* Compare with now. Returns the number of fds that are open or closed unlike before, and of mappings that are new, and writes
- * what they are to *report, line by line, as far as it goes. */
+/* Compare with now. Returns the number of fds that are open or closed unlike before, and of mappings that are new, and
+ * writes what they are to *report, line by line, as far as it goes. */
 unsigned leak_compare(const struct LeakMark *before, char *report, size_t report_bytes);
 
 /* How many mappings of memfds whose name begins with `name` there are now: "wasmpool", "wasmpool-memory", ... */

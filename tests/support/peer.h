@@ -50,7 +50,8 @@ void peer_close_slab_id(struct Peer *peer, uint32_t id);
 uint64_t peer_ask_slab(struct Peer *peer, const struct Shape *shape, uint32_t want);
 uint64_t peer_ask_want(struct Peer *peer, uint32_t slab);
 void peer_open_slab(struct Peer *peer, const struct Shape *shape, uint32_t want, struct PeerSlab *slab);
-/* The same right after one was closed, which counts until it is punched, off the daemon's loop: ask until it is not refused. */
+/* The same right after one was closed, which counts until it is punched, off the daemon's loop: ask until it is not
+ * refused. */
 void peer_reopen_slab(struct Peer *peer, const struct Shape *shape, uint32_t want, struct PeerSlab *slab);
 void peer_close_slab(struct Peer *peer, struct PeerSlab *slab);
 void peer_unmap_slab(struct PeerSlab *slab);

@@ -2,25 +2,40 @@
 #ifndef TESTS_SUPPORT_TEST_H
 #define TESTS_SUPPORT_TEST_H
 
-/* Criterion, included through here only: Test and ParameterizedTest are its own, but each test compares the open fds and the
- * mappings of wasmpool's memfds before and after its body. The comparison is part of the test and not of a suite's .fini,
- * because Criterion 2.4.1 prints what fails there and counts the test as passed. */
+/* Criterion, included through here only: Test and ParameterizedTest are its own, but each test compares the open fds
+ * and the mappings of wasmpool's memfds before and after its body. The comparison is part of the test and not of a
+ * suite's .fini, because Criterion 2.4.1 prints what fails there and counts the test as passed. */
 
 #include "tests/support/leak.h"
 
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #define TEST_REPORT_BYTES 4096
+
+/* Seconds for a test, or TEST_TIMEOUT of the environment. Criterion 2.4.1 knows --timeout and ignores it: without an
+ * alarm of its own a test that hangs would hang everything. */
+#define TEST_SECONDS_MAX 180
+
+static inline unsigned test_seconds_max(void) {
+    const char *seconds = getenv("TEST_TIMEOUT");
+
+    return seconds && atoi(seconds) > 0 ? (unsigned)atoi(seconds) : TEST_SECONDS_MAX;
+}
 
 static inline void test_run_checked(void (*body)(void *), void *parameter) {
     struct LeakMark before;
     char report[TEST_REPORT_BYTES];
     unsigned leaks;
 
+    alarm(test_seconds_max());
     leak_mark_init(&before);
     body(parameter);
+    alarm(0);
     leaks = leak_compare(&before, report, sizeof(report));
     leak_mark_deinit(&before);
     cr_assert(leaks == 0, "the test leaks, %u times:\n%s", leaks, report);
