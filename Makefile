@@ -352,7 +352,7 @@ check_needs    := $(libraries)
 ifeq ($(filter thread,$(SANITIZE)),)
 check_commands += "$(MAKE) -s check-wasm" "$(MAKE) -s check-wasm-wrap" "$(MAKE) -s check-wasm-sabotage" \
                   "$(MAKE) -s check-wasm-spec" "$(MAKE) -s check-syscalls-run" "tests/e2e/thumbs.sh $(BUILD)" \
-                  "tests/e2e/readme.sh $(BUILD) $(CC)"
+                  "tests/e2e/readme.sh $(BUILD) $(CC)$(if $(SANITIZE), -fsanitize=$(SANITIZE))"
 check_needs    += $(programs) $(BUILD)/thumbs-images
 endif
 
