@@ -10,7 +10,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch" "$build/run" "$build/hello" "$build/hello.c"' EXIT
 
 # $* is the compiler with its flags, one string on purpose.
-sed -n '/^```sh$/,/^```$/p' README.md | sed "/^\`\`\`/d; s,build/,$build/,g; s,^cc ,$* ," >"$scratch/example.sh"
+sed -n '/^```sh$/,/^```$/p' README.md | sed "/^\`\`\`/d; s|build/|$build/|g; s|^cc |$* |" >"$scratch/example.sh"
 
 passed=0 failed=0
 check() {
