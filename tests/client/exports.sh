@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #
-# exports.sh BUILD: what the libraries in BUILD export is what client/wasmpool.h declares, no more and no less, and the header
-# compiles alone, as C and as C++. The last line is `N passed, N failed, N skipped`.
+# exports.sh BUILD: what the libraries in BUILD export is what client/wasmpool.h declares, no more and no less, and the
+# header compiles alone, as C and as C++. The last line is `N passed, N failed, N skipped`.
 set -u
 
 build=$1 header=client/wasmpool.h
@@ -17,7 +17,8 @@ check() {
 }
 
 # Declarations only: comments name functions too.
-sed -e 's|/\*.*\*/||' -e '\|/\*|,\|\*/|d' $header | grep -o 'wasmpool_[a-z0-9_]*(' | tr -d '(' | sort -u >"$scratch/declared"
+sed -e 's|/\*.*\*/||' -e '\|/\*|,\|\*/|d' $header |
+    grep -o 'wasmpool_[a-z0-9_]*(' | tr -d '(' | sort -u >"$scratch/declared"
 [ "$(wc -l <"$scratch/declared")" -ge 20 ]
 check $? "$header declares no functions that this script can find"
 
@@ -27,7 +28,8 @@ same() {
     cat "$scratch/difference"
 }
 
-nm -D --defined-only "$build/libwasmpool.so.0" | awk '$2 != "A" { sub("@.*", "", $3); print $3 }' | sort -u >"$scratch/shared"
+nm -D --defined-only "$build/libwasmpool.so.0" |
+    awk '$2 != "A" { sub("@.*", "", $3); print $3 }' | sort -u >"$scratch/shared"
 same shared libwasmpool.so.0
 nm -g --defined-only "$build/libwasmpool.a" | awk 'NF == 3 { print $3 }' | sort -u >"$scratch/archive"
 same archive libwasmpool.a
@@ -54,7 +56,8 @@ if command -v "${CXX:-g++}" >/dev/null; then
     ${CXX:-g++} -std=c++11 -pedantic-errors -Wall -Wextra -Werror -Iclient -fsyntax-only "$scratch/alone.cc"
     check $? "$header does not compile as C++11"
     nm "$build/libwasmpool.a" | grep -q __asan_ || nm "$build/libwasmpool.a" | grep -q __tsan_ || {
-        ${CXX:-g++} -Iclient -o "$scratch/alone" "$scratch/alone.cc" "$build/libwasmpool.a" $(pkg-config --libs libprotobuf-c) &&
+        ${CXX:-g++} -Iclient -o "$scratch/alone" "$scratch/alone.cc" "$build/libwasmpool.a" \
+            $(pkg-config --libs libprotobuf-c) &&
             env -u WASMPOOL_ADDRESS "$scratch/alone"
         check $? "a C++ program does not link with libwasmpool.a, or does not run"
     }

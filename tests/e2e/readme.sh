@@ -22,7 +22,11 @@ check() {
     fi
 }
 
-sh -eu "$scratch/example.sh" >"$scratch/output" 2>&1 && status=0 || status=$?
+# In a process group of its own: if the example fails half-way its daemon must not stay.
+setsid sh -eu "$scratch/example.sh" >"$scratch/output" 2>&1 &
+example=$!
+wait "$example" && status=0 || status=$?
+kill -- "-$example" 2>/dev/null || :
 check "the example ends with 0, not $status" '[ "$status" = 0 ]'
 check "it allocates with and without the daemon" '[ "$(grep -c "^65536 bytes at 0x" "$scratch/output")" = 2 ]'
 check "wasmpoolctl status shows the pool" 'grep -q "^memory  *1000 " "$scratch/output"'
