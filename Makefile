@@ -25,8 +25,8 @@ export UBSAN_OPTIONS ?= halt_on_error=1:print_stacktrace=1
 
 # Debian packages: to build and to run the tests and the demonstration.
 PACKAGES := gcc libc6-dev pkg-config libuv1-dev libprotobuf-c-dev protobuf-c-compiler libinih-dev libsystemd-dev libjansson-dev \
-            libcriterion-dev scdoc strace binutils \
-            wabt clang lld wasi-libc libclang-rt-14-dev-wasm32 libstb-dev
+            libcriterion-dev scdoc strace binutils systemd \
+            wabt g++ clang lld wasi-libc libclang-rt-14-dev libclang-rt-14-dev-wasm32 libstb-dev
 
 shared_sources := $(wildcard shared/*.c)
 client_sources := $(wildcard client/*.c)
@@ -90,7 +90,8 @@ $(BUILD)/%.o: %.c | $(BUILD)/gen/proto/wasmpool.pb-c.h
 	$(call say,CC)
 	$(Q)$(CC) $(OURS) $(CFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+# Not cargo's: it keeps its own.
+-include $(shell find $(BUILD) -name cargo -prune -o -name '*.d' -print 2>/dev/null)
 
 $(BUILD)/internal-%.a:
 	$(call say,AR)
@@ -253,6 +254,39 @@ $(BUILD)/tests/stress/wasm2c-threads: $(BUILD)/tests/stress/wasm2c-threads.o $(w
 check-wasm: $(call wasm_programs,plain) $(BUILD)/wasmpoold
 	@tests/wasm/run.sh $(BUILD)/wasmpoold $(call wasm_programs,plain)
 
+# The .wast files on instances of the library, run by an interpreter that knows its public header alone.
+executor     := $(BUILD)/tests/wasm/executor/execute
+executor_gen := $(BUILD)/gen/executor
+
+$(executor): $(call objects,$(wildcard tests/wasm/executor/*.c)) $(BUILD)/libwasmpool.a
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(json_libs) $(proto_libs) -lm
+
+$(executor_gen)/spectest.wasm: tests/wasm/executor/spectest.wat
+	@mkdir -p $(@D)
+	$(Q)wat2wasm $< -o $@
+
+$(executor_gen)/%.json: tests/wasm/%.wast
+	@mkdir -p $(@D)
+	$(call say,WAST)
+	$(Q)wast2json --enable-multi-memory --enable-extended-const --enable-exceptions $< -o $@
+
+# One program for each file, as run.sh wants it.
+$(BUILD)/tests/wasm/executed/%: $(executor_gen)/%.json $(executor_gen)/spectest.wasm $(executor)
+	@mkdir -p $(@D)
+	$(Q)printf '#!/bin/sh\nexec %s %s %s\n' $(abspath $(executor) $(executor_gen)/spectest.wasm $<) >$@
+	$(Q)chmod +x $@
+
+.PHONY: check-wasm-executor
+
+# Those in linked/ hold what wasm2c cannot run.
+executed_programs = $(call wasm_programs,executed) \
+                    $(patsubst tests/wasm/%.wast,$(BUILD)/tests/wasm/executed/%,$(wildcard tests/wasm/linked/*.wast))
+
+## check-wasm-executor  the same files and linked/, interpreted on instances of the library, on both implementations
+check-wasm-executor: $(executed_programs) $(BUILD)/wasmpoold
+	@tests/wasm/run.sh $(BUILD)/wasmpoold $(executed_programs)
+
 # The same over Debian's libwasm-rt-impl.a.
 check-wasm-wrap: $(call wasm_programs,wrapped)
 	@WASMPOOL_ADDRESS=embedded: tests/wasm/run.sh $(BUILD)/wasmpoold $(call wasm_programs,wrapped)
@@ -265,17 +299,107 @@ check-wasm-sabotage: $(call wasm_programs,sabotaged)
 check-wasm-spec: $(BUILD)/libwasmpool.a
 	@BUILD=$(BUILD) CC='$(CC)' tests/wasm/spec.sh
 
+# ------------------------------------------------------------------------------------------------ tests/wabt, tests/fuzz
+
+# Without sanitizers, as libwabt is.
+$(BUILD)/tests/wabt/wabt.o: tests/wabt/wabt.cc tests/wabt/facts.h
+	@mkdir -p $(@D)
+	$(call say,CXX)
+	$(Q)$(CXX) -std=c++17 -O2 -g -Wall -Wextra -I. -c -o $@ $<
+
+fuzz_modules := $(call objects,$(addprefix tests/fuzz/,bytes.c sample.c mutant.c))
+fuzz_target  := $(addprefix tests/fuzz/,bytes.c sample.c mutant.c promise.c target.c)
+
+$(BUILD)/tests/wabt/compare: $(call objects,$(wildcard tests/wabt/*.c)) $(BUILD)/tests/wabt/wabt.o $(fuzz_modules) \
+                             $(BUILD)/internal-client.a $(BUILD)/internal-shared.a
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ -lwabt -lstdc++ $(proto_libs)
+
+$(BUILD)/tests/fuzz/seeds: $(BUILD)/tests/fuzz/seeds.o $(fuzz_modules)
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^
+
+$(BUILD)/tests/fuzz/replay: $(call objects,tests/fuzz/replay.c $(fuzz_target)) $(BUILD)/internal-client.a \
+                            $(BUILD)/internal-shared.a
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(proto_libs)
+
+# libFuzzer is clang's; gcov is gcc's. clang 14 minds NULL + 0, which gcc and newer C do not.
+fuzz_flags    := $(filter-out -fsanitize=% -DWASMPOOL_VERSION=%,$(OURS)) -O1 -g
+FUZZ_CC       := clang $(fuzz_flags) -fsanitize=address,undefined -fno-sanitize=pointer-overflow \
+                 -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+coverage_cc   := gcc $(fuzz_flags) -O0 --coverage
+fuzz_sources  := $(client_sources) $(shared_sources) $(fuzz_target)
+fuzz_objects  := $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(fuzz_sources) tests/fuzz/libfuzzer.c)
+coverage_objects := $(patsubst %.c,$(BUILD)/fuzz/coverage/%.o,$(fuzz_sources) tests/fuzz/replay.c)
+fuzz_needs    := $(BUILD)/fuzz/reader $(BUILD)/tests/fuzz/seeds
+export FUZZ_CC
+SECONDS ?= 60
+
+$(BUILD)/fuzz/obj/%.o: %.c | $(BUILD)/gen/proto/wasmpool.pb-c.h
+	@mkdir -p $(@D)
+	$(call say,FUZZ)
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+
+$(BUILD)/fuzz/coverage/%.o: %.c | $(BUILD)/gen/proto/wasmpool.pb-c.h
+	@mkdir -p $(@D)
+	$(call say,COVERAGE)
+	$(Q)$(coverage_cc) -MMD -MP -c -o $@ $<
+
+$(BUILD)/fuzz/reader: $(fuzz_objects) $(proto_object)
+	$(call say,LINK)
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer -o $@ $^ $(proto_libs)
+
+$(BUILD)/fuzz/coverage/replay: $(coverage_objects) $(proto_object)
+	$(call say,LINK)
+	$(Q)$(coverage_cc) -o $@ $^ $(proto_libs)
+
+.PHONY: fuzz fuzz-run fuzz-planted fuzz-planted-run
+
+## fuzz            libFuzzer over the module reader for SECONDS (60), and which of its lines that runs through
+fuzz: deps
+	@$(MAKE) --no-print-directory fuzz-run
+
+fuzz-run: $(fuzz_needs) $(BUILD)/fuzz/coverage/replay
+	@tests/fuzz/fuzz.sh $(BUILD) $(SECONDS)
+
+## fuzz-planted    each bug that is planted in the reader is found by it
+fuzz-planted: deps
+	@$(MAKE) --no-print-directory fuzz-planted-run
+
+fuzz-planted-run: $(fuzz_needs)
+	@tests/fuzz/planted.sh $(BUILD)
+
 # ------------------------------------------------------------------------------------------------ bench
 
 bench_gen     := $(BUILD)/gen/bench
 bench_modules := empty memory64k memory1m table1000
 bench_flags   := -I$(bench_gen) -I/usr/src/wasm2c
 
-$(bench_gen)/%.c $(bench_gen)/%.h: tests/bench/%.wat
+# Binaries that are read: instances are made of the first ones.
+bench_wasm    := $(patsubst %,$(bench_gen)/%.wasm,empty data430 table1000init globals100 segments bodies1m bodies200m)
+
+$(bench_gen)/%.wasm: tests/bench/%.wat
 	@mkdir -p $(@D)
+	$(call say,WASM)
+	$(Q)wat2wasm $< -o $@
+
+$(bench_gen)/%.c $(bench_gen)/%.h: $(bench_gen)/%.wasm
 	$(call say,WASM2C)
-	$(Q)wat2wasm $< -o $(bench_gen)/$*.wasm
-	$(Q)wasm2c -n $* -o $(bench_gen)/$*.c $(bench_gen)/$*.wasm
+	$(Q)wasm2c -n $* -o $(bench_gen)/$*.c $<
+
+# 14 MB of data segments; functions with 1 and 200 MB of bodies, which are holes of the file.
+$(bench_gen)/segments.wasm: arguments   := segments 100000 131
+$(bench_gen)/bodies1m.wasm: arguments   := bodies 1000 1000
+$(bench_gen)/bodies200m.wasm: arguments := bodies 1000 200000
+$(bench_gen)/segments.wasm $(bench_gen)/bodies1m.wasm $(bench_gen)/bodies200m.wasm: $(BUILD)/bench-make-module
+	@mkdir -p $(@D)
+	$(call say,WASM)
+	$(Q)$(BUILD)/bench-make-module $(arguments) $@
+
+$(BUILD)/bench-make-module: $(BUILD)/tests/bench/make-module.o
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^
 
 $(bench_gen)/%.o: $(bench_gen)/%.c
 	$(call say,CC)
@@ -285,12 +409,13 @@ $(BUILD)/tests/bench/work-stock.o: OURS += $(bench_flags)
 $(BUILD)/tests/bench/work-stock.o: $(bench_modules:%=$(bench_gen)/%.h)
 
 $(BUILD)/bench-cycle: $(call objects,$(addprefix tests/bench/,cycle.c gain.c gang.c work.c work-pool.c work-stock.c \
-                                        work-floor.c)) \
+                                        work-floor.c work-copy.c work-instance.c work-read.c)) \
                       $(bench_modules:%=$(bench_gen)/%.o) $(BUILD)/libwasmpool.a
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ -lwasm-rt-impl $(proto_libs) -lm
 
-$(BUILD)/bench: $(call objects,$(addprefix tests/bench/,bench.c series.c runner.c sample.c figures.c report.c))
+$(BUILD)/bench: $(call objects,$(addprefix tests/bench/,bench.c series.c instances.c reading.c runner.c sample.c \
+                                  figures.c report.c))
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ $(json_libs) -lm
 
@@ -305,9 +430,10 @@ bench_programs := $(BUILD)/with-daemon $(BUILD)/wasmpoold $(BUILD)/bench-cycle
 bench: deps
 	@$(MAKE) --no-print-directory bench-run
 
-bench-run: $(bench_programs) $(BUILD)/bench
+bench-run: $(bench_programs) $(BUILD)/bench $(bench_wasm)
 	$(if $(SANITIZE),$(error a bench of instrumented code says nothing: run it without SANITIZE))
-	@$(BUILD)/with-daemon $(BUILD)/wasmpoold -- $(BUILD)/bench --cycle $(BUILD)/bench-cycle --json $(BUILD)/bench.json
+	@$(BUILD)/with-daemon $(BUILD)/wasmpoold -- $(BUILD)/bench --cycle $(BUILD)/bench-cycle --modules $(bench_gen) \
+	    --json $(BUILD)/bench.json
 
 ## check-syscalls  a warm cycle makes no system call, and the daemon sleeps through it
 check-syscalls: deps
@@ -329,12 +455,29 @@ test_programs := $(test_client) $(test_daemon) $(BUILD)/tests/client/wasm2c/test
 
 $(BUILD)/tests/support/daemon.o: OURS += -DTEST_DAEMON='"$(abspath $(BUILD))/wasmpoold"'
 
+# Modules for tests, which find them by TEST_MODULES.
+modules_gen  := $(BUILD)/gen/modules
+test_modules := $(patsubst tests/client/modules/%.wat,$(modules_gen)/%.wasm,$(wildcard tests/client/modules/*.wat))
+
+$(modules_gen)/%.wasm: tests/client/modules/%.wat
+	@mkdir -p $(@D)
+	$(call say,WASM)
+	$(Q)wat2wasm --enable-multi-memory --enable-extended-const --enable-exceptions $< -o $@
+
+$(BUILD)/tests/client/%.o: OURS += -DTEST_MODULES='"$(abspath $(modules_gen))"'
+$(test_client): | $(test_modules)
+
 $(BUILD)/internal-tests.a: $(test_support)
 
 $(test_client) $(BUILD)/tests/support/planted-leak: %: %.o $(BUILD)/internal-tests.a $(BUILD)/internal-client.a \
                                                     $(BUILD)/internal-shared.a
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ $(criterion_libs) $(json_libs) $(proto_libs)
+
+# Where each of these calls of the library is made to fail.
+injected_calls := malloc calloc realloc aligned_alloc mmap mprotect madvise fallocate lseek memfd_create ftruncate fcntl
+
+$(BUILD)/tests/client/test-injection: LDFLAGS += $(injected_calls:%=-Wl,--wrap=%)
 
 $(test_daemon): %: %.o $(BUILD)/internal-tests.a $(BUILD)/internal-daemon.a $(BUILD)/internal-shared.a
 	$(call say,LINK)
@@ -347,13 +490,17 @@ $(filter-out %/wasm2c-threads,$(test_stress)): %: %.o $(BUILD)/internal-tests.a 
 
 # What `check` runs behind the unit tests: programs, and commands with arguments, in quotes, with what they need.
 check_programs := $(test_stress)
-check_commands := "tests/client/exports.sh $(BUILD)"
+check_commands := "tests/client/exports.sh $(BUILD)" "tests/client/vmoffsets.sh $(BUILD)"
 check_needs    := $(libraries)
 ifeq ($(filter thread,$(SANITIZE)),)
-check_commands += "$(MAKE) -s check-wasm" "$(MAKE) -s check-wasm-wrap" "$(MAKE) -s check-wasm-sabotage" \
-                  "$(MAKE) -s check-wasm-spec" "$(MAKE) -s check-syscalls-run" "tests/e2e/thumbs.sh $(BUILD)" \
-                  "tests/e2e/readme.sh $(BUILD) $(CC)$(if $(SANITIZE), -fsanitize=$(SANITIZE))"
-check_needs    += $(programs) $(BUILD)/thumbs-images
+check_commands += "$(MAKE) -s check-wasm" "$(MAKE) -s check-wasm-executor" "$(MAKE) -s check-wasm-wrap" \
+                  "$(MAKE) -s check-wasm-sabotage" "$(MAKE) -s check-wasm-spec" "$(MAKE) -s check-syscalls-run" \
+                  "tests/e2e/thumbs.sh $(BUILD)" \
+                  "tests/e2e/readme.sh $(BUILD) $(CC)$(if $(SANITIZE), -fsanitize=$(SANITIZE))" \
+                  "tests/e2e/systemd.sh $(BUILD)"
+check_commands += "tests/wabt/run.sh $(BUILD)" $(BUILD)/tests/fuzz/replay
+check_needs    += $(programs) $(BUILD)/thumbs-images $(BUILD)/with-daemon $(BUILD)/tests/wabt/compare \
+                  $(BUILD)/tests/fuzz/replay
 endif
 
 .PHONY: check check-run check-unit
@@ -392,15 +539,22 @@ $(BUILD)/wasmpool.pc:
 	    'Description: instance allocator for WebAssembly, shared among processes' 'Version: $(VERSION)' \
 	    'Libs: -L$${libdir} -lwasmpool' 'Requires.private: libprotobuf-c' 'Cflags: -I$${includedir}' >$@
 
-## install         put programs, library, header, pkg-config file and manual pages under DESTDIR and PREFIX
+.PHONY: $(BUILD)/wasmpoold.service
+$(BUILD)/wasmpoold.service: systemd/wasmpoold.service
+	@mkdir -p $(@D)
+	$(Q)sed 's|^ExecStart=/usr/local/|ExecStart=$(PREFIX)/|' $< >$@
+
+## install         put programs, library, header, pkg-config file, manual pages and systemd's files under DESTDIR and PREFIX
 .PHONY: install
 install: all
 	@$(MAKE) --no-print-directory install-run
 
 .PHONY: install-run
-install-run: $(programs) $(libraries) $(manuals) $(BUILD)/wasmpool.pc $(BUILD)/libwasmpool-wasm2c-wrap.a
+install-run: $(programs) $(libraries) $(manuals) $(BUILD)/wasmpool.pc $(BUILD)/wasmpoold.service \
+             $(BUILD)/libwasmpool-wasm2c-wrap.a
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig include share/wasmpool/wasm2c \
-	    share/man/man1 share/man/man5 share/man/man8 share/bash-completion/completions)
+	    share/man/man1 share/man/man5 share/man/man8 share/bash-completion/completions \
+	    lib/systemd/system lib/sysusers.d lib/tmpfiles.d)
 	install $(programs) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(BUILD)/libwasmpool.a $(BUILD)/libwasmpool-wasm2c-wrap.a $(DESTDIR)$(PREFIX)/lib
 	install $(BUILD)/$(SONAME) $(DESTDIR)$(PREFIX)/lib
@@ -410,6 +564,9 @@ install-run: $(programs) $(libraries) $(manuals) $(BUILD)/wasmpool.pc $(BUILD)/l
 	install -m 644 $(wildcard client/wasm2c/*.c client/wasm2c/*.h) $(DESTDIR)$(PREFIX)/share/wasmpool/wasm2c
 	for page in $(manuals); do install -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; done
 	install -m 644 client/ctl/wasmpoolctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/wasmpoolctl
+	install -m 644 $(wildcard systemd/*.socket) $(BUILD)/wasmpoold.service $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 644 systemd/sysusers.d/wasmpool.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d
+	install -m 644 systemd/tmpfiles.d/wasmpool.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 
 ## clean           remove everything that was built
 clean:

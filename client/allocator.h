@@ -8,9 +8,24 @@
 #include "client/module.h"
 #include "client/pool.h"
 
-int memory_allocate(struct wasmpool *pool, const struct wasmpool_memory_type *type, uint32_t index, const char *label,
-                    struct wasmpool_memory *memory, struct wasmpool_error *error);
-int table_allocate(struct wasmpool *pool, const struct wasmpool_table_type *type, uint32_t index, const char *label,
-                   struct wasmpool_table *table, struct wasmpool_error *error);
+struct MemoryRequest {
+    const struct wasmpool_memory_type *type;
+    uint32_t index; /* in its module's index space, for messages */
+    const char *label;
+    const struct Image *image; /* NULL: it begins as zero */
+    const struct wasmpool_limiter *limiter;
+};
+
+struct TableRequest {
+    const struct wasmpool_table_type *type;
+    uint32_t index;
+    const char *label;
+    const struct wasmpool_limiter *limiter;
+};
+
+int memory_allocate(struct wasmpool *pool, const struct MemoryRequest *request, struct wasmpool_memory *memory,
+                    struct wasmpool_error *error);
+int table_allocate(struct wasmpool *pool, const struct TableRequest *request, struct wasmpool_table *table,
+                   struct wasmpool_error *error);
 
 #endif

@@ -17,7 +17,8 @@ static_assert(offsetof(struct wasmpool_error, limit) == offsetof(struct Error, l
 static_assert(offsetof(struct wasmpool_error, ask) == offsetof(struct Error, ask), "one layout");
 static_assert(offsetof(struct wasmpool_error, message) == offsetof(struct Error, message), "one layout");
 static_assert((int)WASMPOOL_E_LIMIT == (int)ERROR_LIMIT && (int)WASMPOOL_E_UNAVAILABLE == (int)ERROR_UNAVAILABLE &&
-                  (int)WASMPOOL_E_HOST == (int)ERROR_HOST,
+                  (int)WASMPOOL_E_HOST == (int)ERROR_HOST && (int)WASMPOOL_E_TRAP == (int)ERROR_TRAP &&
+                  (int)WASMPOOL_E_LINK == (int)ERROR_LINK,
               "one set of codes");
 
 static inline struct Error *failure(struct wasmpool_error *error) {

@@ -1,23 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
-#include "client/allocator.h"
+#include "client/instance.h"
+
+#include "client/link.h"
 #include "client/slot.h"
 #include "client/validate.h"
+#include "client/vmcontext.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-/* The handle's block belongs to the permit's slot and is used again by the next instance that takes it. */
-struct wasmpool_instance {
-    struct wasmpool *pool;
-    const struct wasmpool_module *module;
-    wasmpool_allocation_index permit;
-    struct wasmpool_memories memories; /* at the end of this block */
-    struct wasmpool_tables tables;     /* behind them */
-};
-
-static int instance_reserve(struct Slot *slot, const struct wasmpool_module *module, struct wasmpool_error *error) {
-    size_t bytes = sizeof(struct wasmpool_instance) + module->counts.defined_memories * sizeof(struct wasmpool_memory) +
-                   module->counts.defined_tables * sizeof(struct wasmpool_table);
+static int instance_reserve(struct Slot *slot, size_t bytes, struct wasmpool_error *error) {
     void *handle;
 
     if (slot->handle_bytes >= bytes)
@@ -30,20 +22,44 @@ static int instance_reserve(struct Slot *slot, const struct wasmpool_module *mod
     return 0;
 }
 
-static struct wasmpool_instance *instance_init(struct wasmpool *pool, const struct wasmpool_module *module,
+static struct wasmpool_instance *instance_init(struct wasmpool *pool, const struct wasmpool_request *request,
                                                const struct Taken *permit) {
+    const struct wasmpool_module *module = request->module;
+    const struct TemplateBlock *block = &module->template->block;
+    uint8_t *handle = permit->slot->handle;
     struct wasmpool_instance *instance = permit->slot->handle;
-    struct wasmpool_memory *memories = (struct wasmpool_memory *)(instance + 1);
 
     *instance = (struct wasmpool_instance){
         .pool = pool,
         .module = module,
+        .limiter = request->limiter,
+        .code = request->code,
+        .memories = {.at = (void *)(handle + block->memories), .capacity = module->counts.defined_memories},
+        .tables = {.at = (void *)(handle + block->tables), .capacity = module->counts.defined_tables},
+        .dropped = handle + block->dropped,
         .permit = slab_slot_number(permit->slab, permit->index),
-        .memories = {.at = memories, .capacity = module->counts.defined_memories},
-        .tables = {.at = (struct wasmpool_table *)(memories + module->counts.defined_memories),
-                   .capacity = module->counts.defined_tables},
+        .is_linked = request->imports || !module->counts.imports,
     };
+    memset(instance->dropped, 0, block->bytes - block->dropped);
+    vmcontext_copy(instance);
+    refs_get(&module->template->refs, instance->permit);
     return instance;
+}
+
+static int instance_fill(struct wasmpool_instance *instance, const struct wasmpool_request *request,
+                         struct wasmpool_error *error) {
+    const struct wasmpool_module *module = request->module;
+    int r = 0;
+
+    if (module->counts.defined_memories)
+        r = wasmpool_allocate_memories(instance->pool, request, &instance->memories, error);
+    if (!r && module->counts.defined_tables)
+        r = wasmpool_allocate_tables(instance->pool, request, &instance->tables, error);
+    if (r)
+        return r;
+    link_imports(instance, request);
+    vmcontext_init(instance, request->store);
+    return 0;
 }
 
 PUBLIC int wasmpool_allocate_module(struct wasmpool *pool, const struct wasmpool_request *request,
@@ -57,22 +73,21 @@ PUBLIC int wasmpool_allocate_module(struct wasmpool *pool, const struct wasmpool
     if (!r)
         r = validate_counts(pool, module, error);
     if (!r)
+        r = link_check(pool, request, error);
+    if (!r)
         r = shelf_take(&pool->instances, &permit, error);
     if (r)
         return r;
-    r = instance_reserve(permit.slot, module, error);
+    r = instance_reserve(permit.slot, module->template->block.bytes, error);
     if (r) {
         shelf_release(&permit);
         return r;
     }
-    instance = instance_init(pool, module, &permit);
+    instance = instance_init(pool, request, &permit);
     if (request->label)
         module_label(label, request->label);
     slot_announce(permit.entry, 0, request->label ? label : module->label);
-    if (module->counts.defined_memories)
-        r = wasmpool_allocate_memories(pool, request, &instance->memories, error);
-    if (!r && module->counts.defined_tables)
-        r = wasmpool_allocate_tables(pool, request, &instance->tables, error);
+    r = instance_fill(instance, request, error);
     if (r) {
         wasmpool_deallocate_module(&instance);
         return r;
@@ -92,8 +107,90 @@ PUBLIC void wasmpool_deallocate_module(struct wasmpool_instance **instancep) {
         return;
     wasmpool_deallocate_memories(instance->pool, &instance->memories);
     wasmpool_deallocate_tables(instance->pool, &instance->tables);
+    module_unref(instance->module, instance->permit);
     shelf_release(&permit);
 }
+
+/* ------------------------------------------------------------------------------------------------ index spaces */
+
+struct wasmpool_instance *instance_memory_owner(struct wasmpool_instance *instance, uint32_t *indexp) {
+    uint32_t imported = instance->module->counts.imported_memories;
+    const struct wasmpool_memory_import *imports = instance_at(instance, instance_offsets(instance)->imported_memories);
+
+    if (*indexp >= imported) {
+        *indexp -= imported;
+        return *indexp < instance->memories.count ? instance : NULL;
+    }
+    imports += *indexp;
+    *indexp = imports->index;
+    return imports->vmctx ? wasmpool_vmctx_instance(imports->vmctx) : NULL;
+}
+
+struct wasmpool_instance *instance_table_owner(struct wasmpool_instance *instance, uint32_t *indexp) {
+    uint32_t imported = instance->module->counts.imported_tables;
+    const struct wasmpool_table_import *imports = instance_at(instance, instance_offsets(instance)->imported_tables);
+
+    if (*indexp >= imported) {
+        *indexp -= imported;
+        return *indexp < instance->tables.count ? instance : NULL;
+    }
+    imports += *indexp;
+    *indexp = imports->index;
+    return imports->vmctx ? wasmpool_vmctx_instance(imports->vmctx) : NULL;
+}
+
+void instance_reference(const struct wasmpool_instance *instance, uint32_t function_index,
+                        struct wasmpool_func_ref *reference) {
+    const struct wasmpool_module *module = instance->module;
+    const struct wasmpool_func_ref *imported = instance_at(instance, instance_offsets(instance)->imported_functions);
+    uint32_t defined = function_index - module->counts.imported_functions;
+
+    if (function_index < module->counts.imported_functions)
+        *reference = imported[function_index];
+    else
+        *reference = (struct wasmpool_func_ref){
+            .array_call = instance->code ? instance->code[defined].array_call : NULL,
+            .wasm_call = instance->code ? instance->code[defined].wasm_call : NULL,
+            .type_index = module->type_ids[module->functions[function_index]],
+            .vmctx = instance_vmctx(instance),
+        };
+}
+
+PUBLIC struct wasmpool_memory *wasmpool_instance_memory_at(struct wasmpool_instance *instance, uint32_t memory_index) {
+    struct wasmpool_instance *owner = instance_memory_owner(instance, &memory_index);
+
+    return owner ? &owner->memories.at[memory_index] : NULL;
+}
+
+PUBLIC struct wasmpool_table *wasmpool_instance_table_at(struct wasmpool_instance *instance, uint32_t table_index) {
+    struct wasmpool_instance *owner = instance_table_owner(instance, &table_index);
+
+    return owner ? &owner->tables.at[table_index] : NULL;
+}
+
+PUBLIC union wasmpool_global_definition *wasmpool_instance_global_at(struct wasmpool_instance *instance,
+                                                                     uint32_t global_index) {
+    const struct wasmpool_module_counts *counts = &instance->module->counts;
+    const struct wasmpool_global_import *imports = instance_at(instance, instance_offsets(instance)->imported_globals);
+    union wasmpool_global_definition *globals = instance_at(instance, instance_offsets(instance)->globals);
+
+    if (global_index < counts->imported_globals)
+        return imports[global_index].from;
+    global_index -= counts->imported_globals;
+    return global_index < counts->defined_globals ? &globals[global_index] : NULL;
+}
+
+PUBLIC struct wasmpool_func_ref *wasmpool_instance_function_at(struct wasmpool_instance *instance,
+                                                               uint32_t function_index) {
+    const struct wasmpool_module *module = instance->module;
+    struct wasmpool_func_ref *refs = instance_at(instance, instance_offsets(instance)->func_refs);
+
+    if (module->is_described || function_index >= module->counts.imported_functions + module->counts.defined_functions)
+        return NULL;
+    return module->escaped[function_index] == MODULE_NONE ? NULL : &refs[module->escaped[function_index]];
+}
+
+/* ------------------------------------------------------------------------------------------------ inspection */
 
 PUBLIC struct wasmpool_memory *wasmpool_instance_memory(struct wasmpool_instance *instance, uint32_t index) {
     return index < instance->memories.count ? &instance->memories.at[index] : NULL;
@@ -103,6 +200,34 @@ PUBLIC struct wasmpool_table *wasmpool_instance_table(struct wasmpool_instance *
     return index < instance->tables.count ? &instance->tables.at[index] : NULL;
 }
 
+PUBLIC int wasmpool_instance_export(struct wasmpool_instance *instance, const char *name,
+                                    struct wasmpool_extern *externp) {
+    enum wasmpool_external kind;
+    uint32_t index;
+    int r = wasmpool_module_export(instance->module, name, &kind, &index);
+
+    if (!r)
+        *externp = (struct wasmpool_extern){.kind = kind, .instance = instance, .index = index};
+    return r;
+}
+
+PUBLIC const struct wasmpool_func_ref *wasmpool_instance_start(struct wasmpool_instance *instance) {
+    return instance->module->start == MODULE_NONE ? NULL
+                                                  : instance_at(instance, instance_offsets(instance)->startup_func_ref);
+}
+
 PUBLIC const struct wasmpool_module *wasmpool_instance_module(const struct wasmpool_instance *instance) {
     return instance->module;
+}
+
+PUBLIC struct wasmpool *wasmpool_instance_pool(const struct wasmpool_instance *instance) {
+    return instance->pool;
+}
+
+PUBLIC struct wasmpool_vmcontext *wasmpool_instance_vmctx(struct wasmpool_instance *instance) {
+    return instance_vmctx(instance);
+}
+
+PUBLIC struct wasmpool_instance *wasmpool_vmctx_instance(struct wasmpool_vmcontext *vmctx) {
+    return (struct wasmpool_instance *)((uintptr_t)vmctx - sizeof(struct wasmpool_instance));
 }

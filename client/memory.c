@@ -2,6 +2,7 @@
 #include "client/allocator.h"
 #include "client/reset.h"
 #include "client/slot.h"
+#include "client/template.h"
 #include "client/validate.h"
 
 static uint64_t memory_maximum(const struct wasmpool *pool, const struct wasmpool_memory_type *type) {
@@ -15,42 +16,68 @@ static uint64_t memory_maximum(const struct wasmpool *pool, const struct wasmpoo
     return most;
 }
 
-static void memory_forget_warm(struct wasmpool *pool, struct Slot *slot) {
-    if (!slot->warm)
-        return;
-    slot->warm = false;
-    atomic_fetch_sub(&pool->n_warm, 1);
+/* May it have its minimum? What a limiter refuses is a limit like any other. */
+static int memory_ask(const struct wasmpool_memory_type *type, const struct wasmpool_limiter *limiter,
+                      struct wasmpool_error *error) {
+    uint64_t bytes = type->minimum * WASM_PAGE_BYTES;
+
+    if (!limiter || !limiter->memory_growing ||
+        limiter->memory_growing(limiter->data, 0, bytes,
+                                type->has_maximum ? type->maximum * WASM_PAGE_BYTES : UINT64_MAX))
+        return 0;
+    return error_limit(failure(error), ERROR_LIMIT, "limiter", 0, 0, bytes,
+                       "the limiter refuses a memory its minimum size");
 }
 
-int memory_allocate(struct wasmpool *pool, const struct wasmpool_memory_type *type, uint32_t index, const char *label,
-                    struct wasmpool_memory *memory, struct wasmpool_error *error) {
-    struct Taken taken;
-    uint64_t bytes;
-    uint8_t *base;
-    int r = validate_memory(pool, type, index, error);
+/* Make a taken slot accessible up to `bytes`, no further, and what the image says. Also downwards: what the last instance
+ * could reach beyond this one's size must trap. What another image left is cleared while it still can be reached. */
+static int memory_prepare(struct Taken *taken, const struct Image *image, uint64_t bytes,
+                          struct wasmpool_error *error) {
+    uint8_t *base = slab_slot_base(taken->slab, taken->index);
+    int r = reset_switch(taken, image);
 
-    if (!r)
-        r = shelf_take(&pool->memories, &taken, error);
-    if (r)
-        return r;
-    bytes = type->minimum * WASM_PAGE_BYTES;
-    base = slab_slot_base(taken.slab, taken.index);
-    /* Also downwards: what the last instance could reach beyond this one's size must trap. */
-    if (taken.slot->accessible != bytes) {
-        r = mapping_protect(base, taken.slot->accessible, bytes, error);
+    if (r) {
+        shelf_retire(taken);
+        return failure_errno(error, r, "cannot empty a slot");
+    }
+    if (taken->slot->accessible != bytes) {
+        r = mapping_protect(base, taken->slot->accessible, bytes, error);
         if (r) {
-            shelf_release(&taken);
+            shelf_release(taken);
             return r;
         }
-        taken.slot->accessible = bytes;
+        taken->slot->accessible = bytes;
     }
-    memory_forget_warm(pool, taken.slot);
-    slot_announce(taken.entry, bytes, label);
+    reset_fill(taken, image);
+    taken->slot->image = image;
+    return 0;
+}
+
+int memory_allocate(struct wasmpool *pool, const struct MemoryRequest *request, struct wasmpool_memory *memory,
+                    struct wasmpool_error *error) {
+    const struct wasmpool_memory_type *type = request->type;
+    uint64_t bytes = type->minimum * WASM_PAGE_BYTES;
+    struct Taken taken;
+    int r = validate_memory(pool, type, request->index, error);
+
+    if (!r)
+        r = memory_ask(type, request->limiter, error);
+    if (!r)
+        r = shelf_take(&pool->memories, &taken, error);
+    if (!r)
+        r = memory_prepare(&taken, request->image, bytes, error);
+    if (r)
+        return r;
+    pool_forget_warm(pool, taken.slot);
+    slot_announce(taken.entry, bytes, request->label);
     *memory = (struct wasmpool_memory){
-        .base = base,
+        .base = slab_slot_base(taken.slab, taken.index),
         .current_length = bytes,
         .maximum_length = memory_maximum(pool, type),
         .allocation = slab_slot_number(taken.slab, taken.index),
+        .has_maximum = type->has_maximum,
+        .maximum = type->maximum,
+        .limiter = request->limiter,
     };
     return 0;
 }
@@ -63,7 +90,7 @@ PUBLIC int wasmpool_allocate_memory(struct wasmpool *pool, const struct wasmpool
     if (r)
         return r;
     module_label(padded, label);
-    return memory_allocate(pool, type, 0, padded, memory, error);
+    return memory_allocate(pool, &(struct MemoryRequest){.type = type, .label = padded}, memory, error);
 }
 
 /* How much of a memory that is being released may stay resident: nothing, when enough others do already. */
@@ -73,7 +100,7 @@ static uint64_t memory_keep(struct wasmpool *pool, struct Slot *slot) {
     slot->warm = true;
     if (atomic_fetch_add(&pool->n_warm, 1) < pool->limits.max_unused_warm_slots)
         return pool->limits.linear_memory_keep_resident;
-    memory_forget_warm(pool, slot);
+    pool_forget_warm(pool, slot);
     return 0;
 }
 
@@ -84,13 +111,21 @@ PUBLIC void wasmpool_deallocate_memory(struct wasmpool *pool, struct wasmpool_me
     if (!*pool->alive || !shelf_find(pool, memory->allocation, &taken))
         return;
     *memory = (struct wasmpool_memory){.allocation = WASMPOOL_NO_ALLOCATION};
-    r = reset_zero(&taken, taken.slot->accessible, memory_keep(pool, taken.slot));
+    r = reset_slot(&taken, taken.slot->image, taken.slot->accessible, memory_keep(pool, taken.slot));
     if (taken.slot->provenance != PROVENANCE_CLEAN)
-        memory_forget_warm(pool, taken.slot);
+        pool_forget_warm(pool, taken.slot);
     if (r)
         shelf_retire(&taken);
     else
         shelf_release(&taken);
+}
+
+static bool memory_may_grow(const struct wasmpool_memory *memory, uint64_t bytes) {
+    const struct wasmpool_limiter *limiter = memory->limiter;
+
+    return !limiter || !limiter->memory_growing ||
+           limiter->memory_growing(limiter->data, memory->current_length, bytes,
+                                   memory->has_maximum ? memory->maximum * WASM_PAGE_BYTES : UINT64_MAX);
 }
 
 PUBLIC int64_t wasmpool_grow_memory(struct wasmpool *pool, struct wasmpool_memory *memory, uint64_t delta) {
@@ -100,12 +135,14 @@ PUBLIC int64_t wasmpool_grow_memory(struct wasmpool *pool, struct wasmpool_memor
     if (!*pool->alive || !shelf_find(pool, memory->allocation, &taken))
         return -1;
     if (__builtin_mul_overflow(delta, WASM_PAGE_BYTES, &bytes) || __builtin_add_overflow(bytes, old, &bytes) ||
-        bytes > memory->maximum_length)
+        bytes > memory->maximum_length || !memory_may_grow(memory, bytes))
         return -1;
     if (mapping_protect(memory->base, taken.slot->accessible, bytes, NULL))
         return -1;
     taken.slot->accessible = bytes;
     memory->current_length = bytes;
+    if (memory->definition)
+        memory->definition->current_length = bytes;
     slot_announce_bytes(taken.entry, bytes);
     return (int64_t)(old / WASM_PAGE_BYTES);
 }
@@ -113,6 +150,7 @@ PUBLIC int64_t wasmpool_grow_memory(struct wasmpool *pool, struct wasmpool_memor
 PUBLIC int wasmpool_allocate_memories(struct wasmpool *pool, const struct wasmpool_request *request,
                                       struct wasmpool_memories *memories, struct wasmpool_error *error) {
     const struct wasmpool_module *module = request->module;
+    const struct Images *images;
     char label[LEASE_LABEL_BYTES];
     int r = pool_check(pool, error);
 
@@ -121,10 +159,20 @@ PUBLIC int wasmpool_allocate_memories(struct wasmpool *pool, const struct wasmpo
     if (memories->capacity - memories->count < module->counts.defined_memories)
         return error_set(failure(error), ERROR_INVALID, "the map has room for %u memories of %u",
                          memories->capacity - memories->count, module->counts.defined_memories);
+    r = template_images(module, &images, error);
+    if (r)
+        return r;
     module_label(label, request->label ? request->label : module->label);
     for (uint32_t i = 0; i < module->counts.defined_memories; i++) {
-        r = memory_allocate(pool, &module->memories[i], module->counts.imported_memories + i, label,
-                            &memories->at[memories->count], error);
+        const struct MemoryRequest one = {
+            .type = &module->memories[i],
+            .index = module->counts.imported_memories + i,
+            .label = label,
+            .image = images ? images->at[i] : NULL,
+            .limiter = request->limiter,
+        };
+
+        r = memory_allocate(pool, &one, &memories->at[memories->count], error);
         if (r)
             return r;
         memories->count++;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "client/module.h"
 
-#include "client/pool.h"
+#include "client/template.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -20,87 +20,135 @@ int module_new(struct wasmpool_module **modulep, const char *name, struct wasmpo
 
     if (!module)
         return failure_errno(error, -ENOMEM, "a module");
+    module->start = MODULE_NONE;
     module_label(module->label, name);
     *modulep = module;
     return 0;
 }
 
-PUBLIC struct wasmpool_module *wasmpool_module_free(struct wasmpool_module *module) {
+void module_destroy(struct wasmpool_module *module) {
     if (!module)
-        return NULL;
-    for (uint32_t i = 0; i < module->counts.exports; i++)
-        free(module->exports[i].name);
+        return;
+    template_free(module->template);
+    for (uint32_t i = 0; module->type_ids && i < module->counts.types; i++)
+        wasmpool_function_type_unref(module->type_ids[i]);
+    free(module->types);
+    free(module->type_bytes);
+    free(module->type_ids);
+    free(module->functions);
+    free(module->escaped);
+    free(module->table_types);
+    free(module->memory_types);
+    free(module->globals);
+    free(module->tags);
+    free(module->imports);
     free(module->exports);
-    free(module->memories);
-    free(module->tables);
+    free(module->exports_by_name);
+    free(module->names);
+    free(module->elements);
+    free(module->items);
+    free(module->data);
+    free(module->data_bytes);
+    free(module->expressions);
+    free(module->name);
     free(module);
-    return NULL;
 }
 
-/* Room for one more of `n` items: the array doubles at each power of two. */
-static int module_reserve(void **itemsp, uint32_t n, size_t item_bytes) {
-    void *items;
 
-    if (n & (n - 1))
+/* ------------------------------------------------------------------------------------------------ finishing */
+
+int module_compare_names(const struct wasmpool_name *a, const struct wasmpool_name *b) {
+    int order = memcmp(a->text, b->text, a->bytes < b->bytes ? a->bytes : b->bytes);
+
+    return order ? order : (a->bytes > b->bytes) - (a->bytes < b->bytes);
+}
+
+/* Those of equal names in their own order. */
+static int module_compare_exports(const void *a, const void *b, void *exports) {
+    const struct wasmpool_export *at = exports;
+    uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
+    int order = module_compare_names(&at[i].name, &at[j].name);
+
+    return order ? order : (i > j) - (i < j);
+}
+
+int module_sort_exports(struct wasmpool_module *module, struct wasmpool_error *error) {
+    uint32_t n = module->counts.exports;
+
+    if (!n)
         return 0;
-    items = realloc(*itemsp, (n ? (size_t)n * 2 : 1) * item_bytes);
-    if (!items)
-        return -ENOMEM;
-    *itemsp = items;
+    module->exports_by_name = malloc(n * sizeof(uint32_t));
+    if (!module->exports_by_name)
+        return failure_errno(error, -ENOMEM, "a module");
+    for (uint32_t i = 0; i < n; i++)
+        module->exports_by_name[i] = i;
+    qsort_r(module->exports_by_name, n, sizeof(uint32_t), module_compare_exports, module->exports);
     return 0;
 }
 
-int module_add_memory(struct wasmpool_module *module, const struct wasmpool_memory_type *type) {
-    int r = module_reserve((void **)&module->memories, module->counts.defined_memories, sizeof(*type));
+/* All ids or none. */
+static int module_take_ids(struct wasmpool_module *module, struct wasmpool_error *error) {
+    uint32_t n = module->counts.types;
+    uint32_t *ids = malloc((n ? n : 1) * sizeof(uint32_t));
+    int r = 0;
 
-    if (!r)
-        module->memories[module->counts.defined_memories++] = *type;
-    return r;
-}
-
-int module_add_table(struct wasmpool_module *module, const struct wasmpool_table_type *type) {
-    int r = module_reserve((void **)&module->tables, module->counts.defined_tables, sizeof(*type));
-
-    if (!r)
-        module->tables[module->counts.defined_tables++] = *type;
-    return r;
-}
-
-int module_add_export(struct wasmpool_module *module, const uint8_t *name, uint32_t name_bytes,
-                      enum wasmpool_external kind, uint32_t index) {
-    int r = module_reserve((void **)&module->exports, module->counts.exports, sizeof(struct ModuleExport));
-    char *copy;
-
+    if (!ids)
+        return failure_errno(error, -ENOMEM, "a module");
+    for (uint32_t i = 0; i < n && !r; i++) {
+        r = wasmpool_function_type_ref(&module->types[i], &ids[i], error);
+        if (!r) {
+            module->types[i].id = ids[i];
+            continue;
+        }
+        while (i)
+            wasmpool_function_type_unref(ids[--i]);
+    }
     if (r)
-        return r;
-    copy = malloc((size_t)name_bytes + 1);
-    if (!copy)
-        return -ENOMEM;
-    memcpy(copy, name, name_bytes);
-    copy[name_bytes] = 0;
-    module->exports[module->counts.exports++] = (struct ModuleExport){copy, name_bytes, kind, index};
-    return 0;
+        free(ids);
+    else
+        module->type_ids = ids;
+    return r;
 }
+
+int module_finish(struct wasmpool_module *module, struct wasmpool_error *error) {
+    int r = module_take_ids(module, error);
+
+    module->tables = module->table_types + (module->is_described ? 0 : module->counts.imported_tables);
+    module->memories = module->memory_types + (module->is_described ? 0 : module->counts.imported_memories);
+    return r ? r : template_new(module, error);
+}
+
+/* ------------------------------------------------------------------------------------------------ by hand */
 
 static int module_describe_memories(struct wasmpool_module *module,
                                     const struct wasmpool_module_description *description,
                                     struct wasmpool_error *error) {
-    for (uint32_t i = 0; i < description->n_memories; i++) {
+    uint32_t n = description->n_memories;
+
+    module->memory_types = malloc((n ? n : 1) * sizeof(*module->memory_types));
+    if (!module->memory_types)
+        return failure_errno(error, -ENOMEM, "a module");
+    for (uint32_t i = 0; i < n; i++) {
         const struct wasmpool_memory_type *type = &description->memories[i];
 
         if (type->has_maximum && type->maximum < type->minimum)
             return error_set(failure(error), ERROR_INVALID,
                              "memory %u has a minimum of %" PRIu64 " pages and a maximum of %" PRIu64, i, type->minimum,
                              type->maximum);
-        if (module_add_memory(module, type))
-            return failure_errno(error, -ENOMEM, "a module");
+        module->memory_types[i] = *type;
     }
+    module->counts.defined_memories = n;
     return 0;
 }
 
 static int module_describe_tables(struct wasmpool_module *module, const struct wasmpool_module_description *description,
                                   struct wasmpool_error *error) {
-    for (uint32_t i = 0; i < description->n_tables; i++) {
+    uint32_t n = description->n_tables;
+
+    module->table_types = malloc((n ? n : 1) * sizeof(*module->table_types));
+    if (!module->table_types)
+        return failure_errno(error, -ENOMEM, "a module");
+    for (uint32_t i = 0; i < n; i++) {
         const struct wasmpool_table_type *type = &description->tables[i];
 
         if (type->has_maximum && type->maximum < type->minimum)
@@ -109,9 +157,32 @@ static int module_describe_tables(struct wasmpool_module *module, const struct w
         if (type->element != WASMPOOL_FUNCREF && type->element != WASMPOOL_EXTERNREF)
             return error_set(failure(error), ERROR_INVALID, "table %u has elements of an unknown type, %d", i,
                              (int)type->element);
-        if (module_add_table(module, type))
-            return failure_errno(error, -ENOMEM, "a module");
+        module->table_types[i] = *type;
     }
+    module->counts.defined_tables = n;
+    return 0;
+}
+
+/* The counts are the caller's word, and their sums are used everywhere. */
+static int module_describe_counts(struct wasmpool_module *module, const struct wasmpool_module_description *description,
+                                  struct wasmpool_error *error) {
+    const uint64_t functions = (uint64_t)description->imported_functions + description->defined_functions,
+                   globals = (uint64_t)description->imported_globals + description->defined_globals,
+                   tables = (uint64_t)description->imported_tables + description->n_tables,
+                   memories = (uint64_t)description->imported_memories + description->n_memories,
+                   imports = (uint64_t)description->imported_functions + description->imported_globals +
+                             description->imported_tables + description->imported_memories;
+
+    if (functions > UINT32_MAX || globals > UINT32_MAX || tables > UINT32_MAX || memories > UINT32_MAX ||
+        imports > UINT32_MAX)
+        return error_set(failure(error), ERROR_INVALID, "a module has at most 4294967295 items of a kind, and imports");
+    module->counts.imports = (uint32_t)imports;
+    module->counts.imported_functions = description->imported_functions;
+    module->counts.imported_tables = description->imported_tables;
+    module->counts.imported_memories = description->imported_memories;
+    module->counts.imported_globals = description->imported_globals;
+    module->counts.defined_functions = description->defined_functions;
+    module->counts.defined_globals = description->defined_globals;
     return 0;
 }
 
@@ -123,45 +194,60 @@ PUBLIC int wasmpool_module_describe(struct wasmpool_module **modulep,
 
     if (r)
         return r;
-    module->counts.imported_functions = description->imported_functions;
-    module->counts.imported_tables = description->imported_tables;
-    module->counts.imported_memories = description->imported_memories;
-    module->counts.imported_globals = description->imported_globals;
-    module->counts.defined_functions = description->defined_functions;
-    module->counts.defined_globals = description->defined_globals;
-    r = module_describe_memories(module, description, error);
+    module->is_described = true;
+    r = module_describe_counts(module, description, error);
+    if (!r)
+        r = module_describe_memories(module, description, error);
     if (!r)
         r = module_describe_tables(module, description, error);
+    if (!r)
+        r = module_finish(module, error);
     if (r) {
-        wasmpool_module_free(module);
+        module_destroy(module);
         return r;
     }
     *modulep = module;
     return 0;
 }
 
-PUBLIC void wasmpool_module_counts(const struct wasmpool_module *module, struct wasmpool_module_counts *counts) {
-    *counts = module->counts;
-}
+/* ------------------------------------------------------------------------------------------------ the end */
 
-PUBLIC const struct wasmpool_memory_type *wasmpool_module_memory(const struct wasmpool_module *module, uint32_t index) {
-    return index < module->counts.defined_memories ? &module->memories[index] : NULL;
-}
+/* Modules that were freed while they had instances. Whoever ends an instance looks here after it has let go, whoever
+ * frees a module counts it here before it looks for instances: one of the two sees the other. */
+static pthread_mutex_t freed_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct wasmpool_module *freed; /* under the lock */
+static _Atomic uint32_t n_freed;
 
-PUBLIC const struct wasmpool_table_type *wasmpool_module_table(const struct wasmpool_module *module, uint32_t index) {
-    return index < module->counts.defined_tables ? &module->tables[index] : NULL;
-}
+static void module_reap(void) {
+    pthread_mutex_lock(&freed_lock);
+    for (struct wasmpool_module **link = &freed; *link;) {
+        struct wasmpool_module *module = *link;
 
-PUBLIC int wasmpool_module_export(const struct wasmpool_module *module, const char *name, enum wasmpool_external *kindp,
-                                  uint32_t *indexp) {
-    for (uint32_t i = 0; i < module->counts.exports; i++) {
-        const struct ModuleExport *export = &module->exports[i];
-
-        if (export->name_bytes != strlen(name) || memcmp(export->name, name, export->name_bytes))
+        if (!refs_none(&module->template->refs)) {
+            link = &module->next_freed;
             continue;
-        *kindp = export->kind;
-        *indexp = export->index;
-        return 0;
+        }
+        *link = module->next_freed;
+        atomic_fetch_sub(&n_freed, 1);
+        module_destroy(module);
     }
-    return -ENOENT;
+    pthread_mutex_unlock(&freed_lock);
+}
+
+void module_unref(const struct wasmpool_module *module, wasmpool_allocation_index permit) {
+    refs_put(&module->template->refs, permit);
+    if (atomic_load(&n_freed))
+        module_reap();
+}
+
+PUBLIC struct wasmpool_module *wasmpool_module_free(struct wasmpool_module *module) {
+    if (!module)
+        return NULL;
+    pthread_mutex_lock(&freed_lock);
+    module->next_freed = freed;
+    freed = module;
+    atomic_fetch_add(&n_freed, 1);
+    pthread_mutex_unlock(&freed_lock);
+    module_reap();
+    return NULL;
 }

@@ -88,6 +88,7 @@ int pool_new_slab(struct wasmpool *pool, struct Shelf *shelf, const struct Shape
         slot->accessible = 0;
         slot->warm = false;
         slot->provenance = PROVENANCE_EMPTY;
+        slot->image_id = 0;
     }
     *slabp = slab;
     return 0;
@@ -104,20 +105,13 @@ void pool_add_slab(struct wasmpool *pool, struct Slab *slab) {
     atomic_store_explicit(&pool->slabs[slab->number], slab, memory_order_release);
 }
 
-static void pool_forget_warm(struct wasmpool *pool, struct Slab *slab) {
-    for (uint32_t i = 0; i < slab->shape.count; i++)
-        if (slab->slots[i].warm) {
-            slab->slots[i].warm = false;
-            atomic_fetch_sub(&pool->n_warm, 1);
-        }
-}
-
 void pool_unmap_slab(struct wasmpool *pool, struct Slab *slab) {
     /* Of several threads that release the last slots of a draining slab, each finds that none is busy. */
     if (slab->spare)
         return;
     slab->spare = true;
-    pool_forget_warm(pool, slab);
+    for (uint32_t i = 0; i < slab->shape.count; i++)
+        pool_forget_warm(pool, &slab->slots[i]);
     for (struct Slab **link = &slab->shelf->slabs; *link; link = &(*link)->next)
         if (*link == slab) {
             *link = slab->next;
@@ -344,38 +338,4 @@ PUBLIC struct wasmpool *wasmpool_close(struct wasmpool *pool) {
     free(pool->name);
     free(pool);
     return NULL;
-}
-
-/* ------------------------------------------------------------------------------------------------ inspection */
-
-PUBLIC int wasmpool_limit(const struct wasmpool *pool, const char *name, uint64_t *valuep) {
-    const struct LimitInfo *info = limits_find(name);
-
-    if (!info)
-        return -ENOENT;
-    *valuep = limits_get(&pool->limits, info);
-    return 0;
-}
-
-static void pool_count(const struct Shelf *shelf, uint64_t *busyp, uint64_t *idlep) {
-    for (const struct Slab *slab = shelf->slabs; slab; slab = slab->next) {
-        struct SlabUse use = slab_use(slab);
-
-        *busyp += use.busy;
-        *idlep += use.idle;
-    }
-}
-
-PUBLIC void wasmpool_metrics(struct wasmpool *pool, struct wasmpool_metrics *metrics) {
-    *metrics = (struct wasmpool_metrics){0};
-    if (!*pool->alive)
-        return;
-    pthread_mutex_lock(&pool->lock);
-    pool_count(&pool->instances, &metrics->core_instances, &metrics->idle_instances);
-    pool_count(&pool->memories, &metrics->memories, &metrics->idle_memories);
-    pool_count(&pool->tables[0], &metrics->tables, &metrics->idle_tables);
-    pool_count(&pool->tables[1], &metrics->tables, &metrics->idle_tables);
-    metrics->slabs = pool->n_mapped;
-    metrics->connections = pool->n_connections;
-    pthread_mutex_unlock(&pool->lock);
 }

@@ -45,6 +45,14 @@ static inline int pool_check(const struct wasmpool *pool, struct wasmpool_error 
                      "this allocator belongs to the parent process; a forked child opens its own");
 }
 
+/* An idle memory is not warm any more: taken, or emptied. */
+static inline void pool_forget_warm(struct wasmpool *pool, struct Slot *slot) {
+    if (!slot->warm)
+        return;
+    slot->warm = false;
+    atomic_fetch_sub(&pool->n_warm, 1);
+}
+
 uint64_t pool_total(const struct wasmpool *pool, enum Kind kind);
 const char *pool_total_name(enum Kind kind);
 

@@ -71,7 +71,9 @@ uint32_t shelf_collect(struct Shelf *shelf) {
     return n;
 }
 
-void shelf_sweep(struct Shelf *shelf) {
+/* Take everything off the stack. What is not idle any more is forgotten, the rest is a list by `next`, the last used at
+ * its end, and is returned. */
+static uint32_t shelf_empty(struct Shelf *shelf) {
     uint32_t kept = SLOT_NONE, number;
     struct Taken taken;
 
@@ -82,11 +84,70 @@ void shelf_sweep(struct Shelf *shelf) {
         } else {
             atomic_store(&taken.slot->known, false);
         }
+    return kept;
+}
+
+void shelf_sweep(struct Shelf *shelf) {
+    uint32_t kept = shelf_empty(shelf);
+
     while (kept != SLOT_NONE) {
         struct Slot *slot = &shelf_slab(shelf->pool, kept)->slots[slot_index(kept)];
         uint32_t next = atomic_load(&slot->next);
 
         shelf_push(shelf, slot, kept);
+        kept = next;
+    }
+}
+
+/* The rest of taking a slot whose number was popped: its word. False: it was taken back while it lay there; it will be
+ * collected again when it is granted again. */
+static bool shelf_take_word(struct Taken *taken) {
+    uint64_t generation;
+
+    taken->entry = slab_entry(taken->slab, taken->index);
+    if (lease_take(taken->entry, &generation)) {
+        atomic_store(&taken->slot->known, false);
+        return false;
+    }
+    if (generation != taken->slot->generation) {
+        taken->slot->generation = generation;
+        taken->slot->provenance = PROVENANCE_EMPTY;
+        taken->slot->image_id = 0;
+    }
+    return true;
+}
+
+static void shelf_visit_one(struct Shelf *shelf, uint32_t number, int (*visit)(struct Taken *, const void *),
+                            const void *data) {
+    struct Taken taken;
+
+    shelf_find(shelf->pool, number, &taken);
+    if (!shelf_take_word(&taken))
+        return;
+    if (visit(&taken, data)) {
+        shelf_retire(&taken);
+        return;
+    }
+    switch (lease_release(taken.entry, taken.slot->generation)) {
+    case 0:
+        shelf_push(shelf, taken.slot, number);
+        return;
+    case LEASE_E_RECALLED:
+        atomic_store(&taken.slot->known, false);
+        shelf->pool->source->returned(shelf->pool, taken.slab);
+        return;
+    default:
+        atomic_store(&taken.slot->known, false);
+    }
+}
+
+void shelf_visit(struct Shelf *shelf, int (*visit)(struct Taken *taken, const void *data), const void *data) {
+    uint32_t kept = shelf_empty(shelf);
+
+    while (kept != SLOT_NONE) {
+        uint32_t next = atomic_load(&shelf_slab(shelf->pool, kept)->slots[slot_index(kept)].next);
+
+        shelf_visit_one(shelf, kept, visit, data);
         kept = next;
     }
 }
@@ -183,26 +244,14 @@ static int shelf_refill(struct Shelf *shelf, struct wasmpool_error *error) {
 
 int shelf_take(struct Shelf *shelf, struct Taken *taken, struct wasmpool_error *error) {
     for (;;) {
-        uint64_t generation;
-
         if (shelf_pop(shelf, taken) == SLOT_NONE) {
             int r = shelf_refill(shelf, error);
 
             if (r)
                 return r;
-            continue;
+        } else if (shelf_take_word(taken)) {
+            return 0;
         }
-        taken->entry = slab_entry(taken->slab, taken->index);
-        if (lease_take(taken->entry, &generation)) {
-            /* It was taken back while it lay here: collected again when it is granted again. */
-            atomic_store(&taken->slot->known, false);
-            continue;
-        }
-        if (generation != taken->slot->generation) {
-            taken->slot->generation = generation;
-            taken->slot->provenance = PROVENANCE_EMPTY;
-        }
-        return 0;
     }
 }
 

@@ -49,6 +49,10 @@ bool shelf_find(struct wasmpool *pool, uint32_t number, struct Taken *taken);
 /* Take off the stack what is not idle any more. With the pool's lock held. */
 void shelf_sweep(struct Shelf *shelf);
 
+/* Take each idle slot in turn, give it to the function, and put it back; a slot that the function fails for is retired.
+ * With the pool's lock held, so that nobody asks for more because the stack looks empty meanwhile. */
+void shelf_visit(struct Shelf *shelf, int (*visit)(struct Taken *taken, const void *data), const void *data);
+
 /* Put what has been granted since on the stack. With the pool's lock held. Returns how many. */
 uint32_t shelf_collect(struct Shelf *shelf);
 

@@ -23,7 +23,7 @@ struct Shelf;
 /* What a free slot's bytes are. */
 enum Provenance {
     PROVENANCE_EMPTY,   /* no pages */
-    PROVENANCE_CLEAN,   /* zero, and resident */
+    PROVENANCE_CLEAN,   /* as its image, or zero, and resident */
     PROVENANCE_UNKNOWN, /* being reset; or that failed, and the slot is retired */
 };
 
@@ -32,10 +32,12 @@ struct Slot {
     _Alignas(64) _Atomic uint32_t next; /* below it on the idle stack */
     _Atomic bool known; /* on the idle stack, or in a thread's hands: not to be put there again. Clearing
                            it is the last touch of whoever had it */
-    uint8_t provenance;                 /* enum Provenance */
+    _Atomic uint8_t provenance;         /* enum Provenance; metrics read it, too */
     bool warm;                          /* counted in the pool's n_warm */
     uint64_t generation;                /* when it was last taken */
     uint64_t accessible;                /* bytes: of memories by mprotect, of tables in use */
+    uint64_t image_id, image_end;       /* which image its bytes are while it is free, and up to where; 0: zero */
+    const struct Image *image;          /* the image of the module that it is taken for; NULL: none */
     void *handle;                       /* instances: the handle's block, kept for the next one */
     size_t handle_bytes;
 };

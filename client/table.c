@@ -6,27 +6,39 @@
 
 #include <string.h>
 
-int table_allocate(struct wasmpool *pool, const struct wasmpool_table_type *type, uint32_t index, const char *label,
-                   struct wasmpool_table *table, struct wasmpool_error *error) {
+static bool table_may_grow(const struct wasmpool_limiter *limiter, uint64_t current, uint64_t desired,
+                           const struct wasmpool_table_type *type) {
+    return !limiter || !limiter->table_growing ||
+           limiter->table_growing(limiter->data, current, desired, type->has_maximum ? type->maximum : UINT64_MAX);
+}
+
+int table_allocate(struct wasmpool *pool, const struct TableRequest *request, struct wasmpool_table *table,
+                   struct wasmpool_error *error) {
+    const struct wasmpool_table_type *type = request->type;
     struct Shelf *shelf = pool->table_shelves[type->element == WASMPOOL_EXTERNREF];
     uint64_t most = pool->limits.table_elements;
     struct Taken taken;
     uint32_t size;
-    int r = validate_table(pool, type, index, error);
+    int r = validate_table(pool, type, request->index, error);
 
+    if (!r && !table_may_grow(request->limiter, 0, type->minimum, type))
+        r = error_limit(failure(error), ERROR_LIMIT, "limiter", 0, 0, type->minimum,
+                        "the limiter refuses a table its minimum size");
     if (!r)
         r = shelf_take(shelf, &taken, error);
     if (r)
         return r;
     size = taken.slab->shape.element_size;
     taken.slot->accessible = (uint64_t)type->minimum * size;
-    slot_announce(taken.entry, taken.slot->accessible, label);
+    slot_announce(taken.entry, taken.slot->accessible, request->label);
     *table = (struct wasmpool_table){
         .base = slab_slot_base(taken.slab, taken.index),
         .current_elements = type->minimum,
         .maximum_elements = type->has_maximum && type->maximum < most ? type->maximum : (uint32_t)most,
         .element_size = size,
         .allocation = slab_slot_number(taken.slab, taken.index),
+        .type = *type,
+        .limiter = request->limiter,
     };
     return 0;
 }
@@ -39,7 +51,7 @@ PUBLIC int wasmpool_allocate_table(struct wasmpool *pool, const struct wasmpool_
     if (r)
         return r;
     module_label(padded, label);
-    return table_allocate(pool, type, 0, padded, table, error);
+    return table_allocate(pool, &(struct TableRequest){.type = type, .label = padded}, table, error);
 }
 
 PUBLIC void wasmpool_deallocate_table(struct wasmpool *pool, struct wasmpool_table *table) {
@@ -48,7 +60,7 @@ PUBLIC void wasmpool_deallocate_table(struct wasmpool *pool, struct wasmpool_tab
     if (!*pool->alive || !shelf_find(pool, table->allocation, &taken))
         return;
     *table = (struct wasmpool_table){.allocation = WASMPOOL_NO_ALLOCATION};
-    if (reset_zero(&taken, taken.slot->accessible, pool->limits.table_keep_resident))
+    if (reset_slot(&taken, NULL, taken.slot->accessible, pool->limits.table_keep_resident))
         shelf_retire(&taken);
     else
         shelf_release(&taken);
@@ -59,13 +71,16 @@ PUBLIC int64_t wasmpool_grow_table(struct wasmpool *pool, struct wasmpool_table 
     uint64_t old = table->current_elements, elements = old + delta;
     struct Taken taken;
 
-    if (!*pool->alive || !shelf_find(pool, table->allocation, &taken) || elements > table->maximum_elements)
+    if (!*pool->alive || !shelf_find(pool, table->allocation, &taken) || elements > table->maximum_elements ||
+        !table_may_grow(table->limiter, old, elements, &table->type))
         return -1;
     /* Beyond the old size all is null already. */
     for (uint64_t i = old; i < elements && init; i++)
         memcpy((uint8_t *)table->base + i * table->element_size, init, table->element_size);
     taken.slot->accessible = elements * table->element_size;
     table->current_elements = (uint32_t)elements;
+    if (table->definition)
+        table->definition->current_elements = elements;
     slot_announce_bytes(taken.entry, taken.slot->accessible);
     return (int64_t)old;
 }
@@ -83,8 +98,14 @@ PUBLIC int wasmpool_allocate_tables(struct wasmpool *pool, const struct wasmpool
                          tables->capacity - tables->count, module->counts.defined_tables);
     module_label(label, request->label ? request->label : module->label);
     for (uint32_t i = 0; i < module->counts.defined_tables; i++) {
-        r = table_allocate(pool, &module->tables[i], module->counts.imported_tables + i, label,
-                           &tables->at[tables->count], error);
+        const struct TableRequest one = {
+            .type = &module->tables[i],
+            .index = module->counts.imported_tables + i,
+            .label = label,
+            .limiter = request->limiter,
+        };
+
+        r = table_allocate(pool, &one, &tables->at[tables->count], error);
         if (r)
             return r;
         tables->count++;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "client/validate.h"
 
+#include "client/template.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -72,6 +74,37 @@ static int validate_count(uint64_t count, const char *what, const char *limit, u
                            bound);
 }
 
+/* Regions of more than 5 % of the whole, as Wasmtime breaks it down. */
+static void validate_break_down(const struct wasmpool_module *module, uint64_t bytes, char *text, size_t text_bytes) {
+    const struct wasmpool_vmoffsets *offsets = &module->template->offsets;
+    const char *name = "instance state management";
+    uint64_t state = bytes - offsets->size;
+    uint32_t region_bytes = 0;
+    size_t used = 0;
+
+    for (uint32_t i = 0; used < text_bytes; i++) {
+        uint64_t size = i ? region_bytes : state;
+
+        if (size > bytes / 20)
+            used += (size_t)snprintf(text + used, text_bytes - used, "%s%s %" PRIu64 " (%" PRIu64 " %%)",
+                                     used ? ", " : "", name, size, size * 100 / bytes);
+        if (wasmpool_vmoffsets_region(offsets, i, &name, &region_bytes))
+            break;
+    }
+}
+
+static int validate_size(const struct wasmpool *pool, const struct wasmpool_module *module, struct wasmpool_error *error) {
+    uint64_t bytes = module->template->block.bytes, bound = pool->limits.max_core_instance_size;
+    char regions[160] = "";
+
+    if (__builtin_expect(bytes <= bound, 1))
+        return 0;
+    validate_break_down(module, bytes, regions, sizeof(regions));
+    return validate_refuse(error, "max_core_instance_size", bound, bytes,
+                           "an instance requires %" PRIu64 " bytes, max_core_instance_size is %" PRIu64 ": %s", bytes,
+                           bound, regions);
+}
+
 int validate_counts(const struct wasmpool *pool, const struct wasmpool_module *module, struct wasmpool_error *error) {
     const struct Limits *limits = &pool->limits;
     uint64_t memories = module->counts.defined_memories, tables = module->counts.defined_tables;
@@ -83,6 +116,8 @@ int validate_counts(const struct wasmpool *pool, const struct wasmpool_module *m
         r = validate_count(tables, "tables", "max_tables_per_module", limits->max_tables_per_module, error);
     if (!r)
         r = validate_count(tables, "tables", "total_tables", limits->total_tables, error);
+    if (!r)
+        r = validate_size(pool, module, error);
     return r;
 }
 

@@ -12,6 +12,7 @@ int validate_memory(const struct wasmpool *pool, const struct wasmpool_memory_ty
                     struct wasmpool_error *error);
 int validate_table(const struct wasmpool *pool, const struct wasmpool_table_type *type, uint32_t index,
                    struct wasmpool_error *error);
+/* How many memories and tables a module has, and how large its instances are. */
 int validate_counts(const struct wasmpool *pool, const struct wasmpool_module *module, struct wasmpool_error *error);
 
 #endif

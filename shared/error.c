@@ -53,6 +53,10 @@ const char *error_code_name(int code) {
         return "forked";
     case ERROR_HOST:
         return "host";
+    case ERROR_TRAP:
+        return "trap";
+    case ERROR_LINK:
+        return "link";
     default:
         return "failure";
     }

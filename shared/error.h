@@ -18,7 +18,9 @@ enum ErrorCode {
     ERROR_VERSION = 8,     /* another major version of the protocol */
     ERROR_FORKED = 9,      /* used in a child of the process that opened it */
     ERROR_HOST = 10,       /* a ceiling of the host: address space, mappings, file size, fds */
-    ERROR_CODE_MAX = ERROR_HOST,
+    ERROR_TRAP = 11,       /* WebAssembly traps here; never on the wire */
+    ERROR_LINK = 12,       /* an import is missing or has another type; never on the wire */
+    ERROR_CODE_MAX = ERROR_LINK,
 };
 
 #define ERROR_LIMIT_BYTES 40

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
-#include "tests/client/fixture.h"
+#include "tests/client/modules.h"
 
-#include <stdio.h>
+#include <errno.h>
 
 #define N 5
 #define MANY 70 /* more than a slab has */
@@ -311,6 +311,67 @@ BothTest(instance, errors_may_be_ignored) {
     wasmpool_deallocate_module(&instance);
     wasmpool_module_free(module);
     wasmpool_module_free(large);
+    fixture_close(&fixture);
+}
+
+/* ------------------------------------------------------------------------------------------------ modules */
+
+BothTest(instance, exports_are_found_by_name_as_something_to_import) {
+    static const struct {
+        const char *name;
+        enum wasmpool_external kind;
+        uint32_t index;
+    } exports[] = {{"add", WASMPOOL_EXTERNAL_FUNCTION, 1},
+                   {"memory", WASMPOOL_EXTERNAL_MEMORY, 1},
+                   {"table", WASMPOOL_EXTERNAL_TABLE, 1},
+                   {"wide", WASMPOOL_EXTERNAL_GLOBAL, 2},
+                   {"tag", WASMPOOL_EXTERNAL_TAG, 1}};
+    struct wasmpool_module *module = modules_load("exporter");
+    struct wasmpool_extern item = {.index = 99};
+    struct wasmpool_instance *instance;
+    struct Fixture fixture;
+
+    fixture_open(&fixture, implementation, "max_memories_per_module=2", "max_tables_per_module=2");
+    instance = modules_instantiate(&fixture, module, NULL, 0);
+    for (size_t i = 0; i < sizeof(exports) / sizeof(exports[0]); i++) {
+        item = modules_export(instance, exports[i].name);
+        expect_eq(item.kind, exports[i].kind);
+        expect_eq(item.index, exports[i].index);
+        cr_assert_eq(item.instance, instance);
+        cr_assert_null(item.function);
+    }
+    item.index = 99;
+    expect_eq(wasmpool_instance_export(instance, "ad", &item), -ENOENT);
+    expect_eq(wasmpool_instance_export(instance, "", &item), -ENOENT);
+    expect_eq(item.index, 99);
+    wasmpool_deallocate_module(&instance);
+    wasmpool_module_free(module);
+    fixture_close(&fixture);
+}
+
+/* The owner may let go at once: the module goes with its last instance, whichever that is. */
+BothTest(instance, outlives_the_owner_of_its_module) {
+    struct Fixture fixture;
+
+    fixture_open(&fixture, implementation);
+    for (int last = 0; last < N; last++) {
+        struct wasmpool_module *module = modules_load("image");
+        struct wasmpool_instance *instances[N];
+
+        for (int i = 0; i < N; i++)
+            expect_result(&fixture, fixture_allocate(&fixture, module, &instances[i]), 0);
+        module = wasmpool_module_free(module);
+        for (int i = 0; i < N; i++) {
+            struct wasmpool_instance *instance = instances[(last + i) % N];
+
+            expect_result(&fixture, wasmpool_initialize(instance, WASMPOOL_BOUNDS_FIRST, &fixture.error), 0);
+            cr_assert_eq(((void **)wasmpool_instance_table(instance, 0)->base)[1],
+                         wasmpool_instance_function_at(instance, 0));
+            expect_str(wasmpool_module_name(wasmpool_instance_module(instance)), "image.wasm");
+            wasmpool_deallocate_module(&instance);
+        }
+    }
+    fixture_expect_use(&fixture, 0, 0, 0);
     fixture_close(&fixture);
 }
 

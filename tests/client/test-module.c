@@ -47,6 +47,7 @@ Test(module, description_is_what_is_asked_for_later_and_is_not_kept) {
     expect_eq(counts.defined_memories, 2);
     expect_eq(counts.defined_tables, 1);
     expect_eq(counts.types, 0);
+    expect_eq(counts.imports, 10 + 11 + 12 + 13);
     expect_eq(counts.exports, 0);
     expect_eq(wasmpool_module_memory(module, 0)->maximum, 2);
     expect_eq(wasmpool_module_memory(module, 0)->has_maximum, true);
@@ -107,19 +108,38 @@ Test(module, elements_of_unknown_types_are_refused) {
 }
 
 Test(module, may_have_many_memories_and_tables) {
-    struct wasmpool_module *module = fixture_describe(&(struct wasmpool_module_description){0});
+    struct wasmpool_memory_type memories[1000] = {0};
+    struct wasmpool_table_type tables[1000] = {0};
+    struct wasmpool_module *module;
 
     for (uint32_t i = 0; i < 1000; i++) {
-        expect_eq(module_add_memory(module, &(struct wasmpool_memory_type){.minimum = i}), 0);
-        expect_eq(module_add_table(module, &(struct wasmpool_table_type){.minimum = i}), 0);
-        expect_eq(module_add_export(module, (const uint8_t *)"name", 4, WASMPOOL_EXTERNAL_TABLE, i), 0);
+        memories[i].minimum = i;
+        tables[i].minimum = i;
     }
+    module = fixture_describe(&(struct wasmpool_module_description){
+        .memories = memories, .n_memories = 1000, .tables = tables, .n_tables = 1000});
     for (uint32_t i = 0; i < 1000; i++) {
         expect_eq(wasmpool_module_memory(module, i)->minimum, i);
         expect_eq(wasmpool_module_table(module, i)->minimum, i);
-        expect_eq(module->exports[i].index, i);
     }
     wasmpool_module_free(module);
+}
+
+Test(module, index_spaces_of_a_description_end_at_the_last_index) {
+    struct wasmpool_memory_type memory = {0};
+    struct wasmpool_error error;
+
+    expect_eq(describe(&(struct wasmpool_module_description){.imported_functions = UINT32_MAX, .defined_functions = 1},
+                       &error),
+              WASMPOOL_E_INVALID);
+    expect_says(error.message, "at most 4294967295 items of a kind");
+    expect_eq(describe(&(struct wasmpool_module_description){
+                           .imported_memories = UINT32_MAX, .memories = &memory, .n_memories = 1},
+                       &error),
+              WASMPOOL_E_INVALID);
+    expect_eq(describe(&(struct wasmpool_module_description){.imported_globals = UINT32_MAX, .imported_functions = 1},
+                       &error),
+              WASMPOOL_E_INVALID);
 }
 
 Test(module, labels_are_cut_off_and_padded) {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "tests/client/fixture.h"
 
+#include <stdio.h>
+
 #define GIB (UINT64_C(1) << 30)
 
 /* Validation and allocation must say the same. */
@@ -187,6 +189,66 @@ Test(validate, maxima_below_minima_are_refused_by_the_hooks_too) {
     expect_says(fixture.error.message, "minimum greater than its maximum");
     fixture_expect_use(&fixture, 0, 0, 0);
     fixture_close(&fixture);
+}
+
+/* ------------------------------------------------------------------------------------------------ sizes */
+
+/* Wasmtime: instance_too_large. Whatever an instance is, it is more than that. */
+BothTest(validate, an_instance_too_large_is_broken_down_by_region) {
+    struct Fixture fixture;
+
+    fixture_open(&fixture, implementation, "max_core_instance_size=16");
+    for (int globals = 0; globals < 2; globals++) {
+        struct wasmpool_module *module =
+            fixture_describe(&(struct wasmpool_module_description){.defined_globals = globals ? 100 : 0});
+        const char *message = fixture.error.message, *breakdown, *name;
+        uint32_t bytes;
+
+        expect_result(&fixture, wasmpool_validate_module(fixture.pool, module, &fixture.error), WASMPOOL_E_INVALID);
+        expect_str(fixture.error.limit, "max_core_instance_size");
+        expect_eq(fixture.error.bound, 16);
+        expect_says(message, "max_core_instance_size is 16");
+        breakdown = strchr(message, ':');
+        for (uint32_t i = 0; !wasmpool_vmoffsets_region(wasmpool_module_offsets(module), i, &name, &bytes); i++)
+            cr_assert_eq(strstr(breakdown, name) != NULL, bytes > fixture.error.ask / 20,
+                         "%s has %u bytes of %" PRIu64 ", and the message is '%s'", name, bytes, fixture.error.ask,
+                         message);
+        if (!globals)
+            expect_says(message, "instance state management ");
+        if (globals) {
+            const char *percent = strstr(message, "defined globals 1600 (");
+
+            cr_assert_not_null(percent, "%s", message);
+            cr_assert_gt(atoi(percent + strlen("defined globals 1600 (")), 50, "100 globals dominate: %s", message);
+        }
+        wasmpool_module_free(module);
+    }
+    fixture_close(&fixture);
+}
+
+/* A limit that was just too small, by one: what is asked for is what is needed. */
+BothTest(validate, max_core_instance_size_is_a_bound_to_the_byte) {
+    struct wasmpool_module *module = fixture_describe(&(struct wasmpool_module_description){.defined_globals = 100});
+    uint64_t needed = 16;
+
+    for (int round = 0; round < 3; round++) {
+        char setting[64];
+        struct wasmpool_instance *instance = NULL;
+        struct Fixture fixture;
+
+        snprintf(setting, sizeof(setting), "max_core_instance_size=%" PRIu64, needed - (round == 1));
+        fixture_open(&fixture, implementation, setting);
+        expect_result(&fixture, fixture_allocate(&fixture, module, &instance), round == 2 ? 0 : WASMPOOL_E_INVALID);
+        if (round < 2) {
+            expect_eq(fixture.error.bound, needed - (round == 1));
+            cr_assert(!round || fixture.error.ask == needed, "it needed %" PRIu64 ", and now %" PRIu64, needed,
+                      fixture.error.ask);
+            needed = fixture.error.ask;
+        }
+        wasmpool_deallocate_module(&instance);
+        fixture_close(&fixture);
+    }
+    wasmpool_module_free(module);
 }
 
 /* Static: it depends on the limits alone, not on use. */

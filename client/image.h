@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#ifndef CLIENT_IMAGE_H
+#define CLIENT_IMAGE_H
+
+/* The initial contents of a module's memories, made once from its active data segments, and read-only from then on.
+ * Pages that are zero are not part of an image: leading and trailing ones are trimmed, those between are holes. Whether
+ * a module can have images is decided as Wasmtime decides it (wasmtime-environ: try_static_init). */
+
+#include "client/module.h"
+
+/* Offsets in the memory, and sizes, are multiples of a host page. */
+struct ImageExtent {
+    uint64_t from, to;
+};
+
+struct Image {
+    uint64_t id;     /* of this process, never 0 and never used again */
+    uint64_t end;    /* of the last extent */
+    uint8_t *bytes;  /* of the memory from `origin` on: a mapping of `mapped` bytes */
+    uint64_t origin, mapped;
+    uint32_t n_extents;
+    struct ImageExtent extents[];
+};
+
+/* A module's images, by defined memory; NULL for those that begin as zero. */
+struct Images {
+    uint64_t first_id; /* image i's is first_id + i */
+    uint32_t count;
+    struct Image *at[];
+};
+
+/* Are all active data segments of the module constant, in bounds of defined memories, and dense enough? */
+bool images_are_possible(const struct wasmpool_module *module);
+
+/* Make them. 0, or -ENOMEM. */
+int images_new(const struct wasmpool_module *module, struct Images **imagesp, struct wasmpool_error *error);
+struct Images *images_free(struct Images *images);
+
+/* Write what the memory at `base` has in [from, to) by its image, which may be NULL: zero where the image has nothing,
+ * or with `is_hole` not even that, as the memory is known to be zero there. `*nextp` is the extent to begin at, 0 at
+ * first; calls with rising `from` share it. */
+void image_restore(const struct Image *image, uint8_t *base, uint64_t from, uint64_t to, bool is_hole,
+                   uint32_t *nextp);
+
+/* Write all of the image over a memory that is zero; `image` may be NULL. */
+void image_copy(const struct Image *image, uint8_t *base);
+
+#endif

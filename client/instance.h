@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#ifndef CLIENT_INSTANCE_H
+#define CLIENT_INSTANCE_H
+
+/* struct wasmpool_instance: the handle. One block of memory that belongs to the permit's slot and is used again by the
+ * next instance that takes it: this struct, the VMContext right behind it, the maps of memories and tables, and a bit
+ * for each element segment that was dropped. */
+
+#include "client/allocator.h"
+#include "client/template.h"
+
+struct wasmpool_instance {
+    _Alignas(16) struct wasmpool *pool;
+    const struct wasmpool_module *module;
+    const struct wasmpool_limiter *limiter;
+    const struct wasmpool_code *code;
+    struct wasmpool_memories memories;
+    struct wasmpool_tables tables;
+    uint8_t *dropped; /* element segments, a bit each */
+    wasmpool_allocation_index permit;
+    bool is_linked;
+    bool is_initialised;
+};
+
+static inline struct wasmpool_vmcontext *instance_vmctx(const struct wasmpool_instance *instance) {
+    return (struct wasmpool_vmcontext *)((uintptr_t)(instance + 1));
+}
+
+/* Where an array of the VMContext begins, by its offset. */
+static inline void *instance_at(const struct wasmpool_instance *instance, uint32_t offset) {
+    return (uint8_t *)instance_vmctx(instance) + offset;
+}
+
+static inline const struct wasmpool_vmoffsets *instance_offsets(const struct wasmpool_instance *instance) {
+    return &instance->module->template->offsets;
+}
+
+/* The element segment's items, unless it was dropped: then there are none. */
+static inline uint32_t instance_element_count(const struct wasmpool_instance *instance, uint32_t element) {
+    return instance->dropped[element / 8] & 1 << element % 8 ? 0 : instance->module->elements[element].n_items;
+}
+
+/* The VMFuncRef of any function, also of one that has not escaped: written to *reference. */
+void instance_reference(const struct wasmpool_instance *instance, uint32_t function_index,
+                        struct wasmpool_func_ref *reference);
+
+/* The instance and defined index that an item of the index space comes from: itself, or what was imported. Returns NULL
+ * when there is none, or it is not linked. */
+struct wasmpool_instance *instance_memory_owner(struct wasmpool_instance *instance, uint32_t *indexp);
+struct wasmpool_instance *instance_table_owner(struct wasmpool_instance *instance, uint32_t *indexp);
+
+/* Evaluate one of the module's constant expressions. */
+void instance_evaluate(const struct wasmpool_instance *instance, const struct Constant *constant,
+                       union wasmpool_global_definition *valuep);
+
+#endif

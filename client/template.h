@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#ifndef CLIENT_TEMPLATE_H
+#define CLIENT_TEMPLATE_H
+
+/* What is worked out once for a module, so that an instance costs one copy and few patches: which functions escape in
+ * which order, which data is in images, how the instance's block is laid out, and a VMContext that is complete but for
+ * pointers to its own instance. */
+
+#include "client/image.h"
+#include "client/refs.h"
+
+#include <pthread.h>
+
+/* Where in an instance's block (see instance.h) the maps are, and how large it is: what max_core_instance_size bounds. */
+struct TemplateBlock {
+    uint64_t memories, tables, dropped, bytes;
+};
+
+struct Template {
+    struct wasmpool_vmoffsets offsets;
+    struct TemplateBlock block;
+    uint8_t *vmcontext; /* offsets.size bytes, with constant globals, the ids of types, and runtime data */
+    uint32_t *escaped;  /* the escaped functions' indices, rising */
+    bool has_images;
+    struct Images *_Atomic images; /* NULL until the first allocation */
+    pthread_mutex_t lock;          /* for making them */
+    struct Refs refs;              /* of instances */
+};
+
+/* For a module whose arrays are complete; its `escaped` holds anything but MODULE_NONE for functions that escape, and is
+ * numbered here, as are the data segments' `runtime`. Sets module->template and the counts that it decides. Errors:
+ * INVALID (the layout exceeds 32 bits), -ENOMEM. */
+int template_new(struct wasmpool_module *module, struct wasmpool_error *error);
+struct Template *template_free(struct Template *template);
+
+/* The module's images, made when first asked for; *imagesp is NULL for a module that has none. 0, or -ENOMEM. */
+int template_images(const struct wasmpool_module *module, const struct Images **imagesp, struct wasmpool_error *error);
+
+#endif

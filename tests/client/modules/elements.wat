@@ -1,0 +1,20 @@
+;; SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+;; Element segments of all eight forms.
+(module $elements
+  (import "exporter" "reference" (global $reference funcref))
+  (import "exporter" "offset" (global $offset i32))
+  (func $f0) (func $f1) (func $f2) (func $f3)
+  (table $zero 10 funcref)
+  (table $one 50 funcref)
+  (table $externs 4 externref)
+  (elem (i32.const 1) func $f0 $f1)
+  (elem func $f2 $f3)
+  (elem (table $one) (i32.const 7) func $f1)
+  (elem declare func $f2)
+  (elem (i32.const 4) funcref (ref.func $f2) (ref.null func) (ref.func $f3))
+  (elem funcref (ref.null func) (ref.func $f0))
+  (elem (table $one) (global.get $offset) funcref (ref.func $f3) (ref.null func))
+  (elem declare funcref (ref.func $f3) (ref.null func))
+  (elem (i32.const 3) func $f3)
+  (elem (table $externs) (i32.const 3) externref (ref.null extern))
+  (elem (i32.const 10) func))
