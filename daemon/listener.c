@@ -94,6 +94,20 @@ static int lock_take(const char *path, int *fdp, struct Error *error) {
     return listener_error(error, -EAGAIN, "lock", lock);
 }
 
+/* A service manager holds its socket without a lock while no daemon runs. */
+static bool path_is_served(const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool served;
+
+    strcpy(address.sun_path, path);
+    served = fd >= 0 && (!connect(fd, (struct sockaddr *)&address, sizeof(address)) || errno == EAGAIN ||
+                         errno == EPROTOTYPE);
+    if (fd >= 0)
+        close(fd);
+    return served;
+}
+
 static int stale_remove(const char *path, struct Error *error) {
     struct stat st;
 
@@ -101,6 +115,10 @@ static int stale_remove(const char *path, struct Error *error) {
         return errno == ENOENT ? 0 : listener_error(error, -errno, "look at", path);
     if (!S_ISSOCK(st.st_mode))
         return error_set(error, ERROR_INVALID, "%s exists and is not a socket: remove it, or choose another path",
+                         path);
+    if (path_is_served(path))
+        return error_set(error, ERROR_REFUSED,
+                         "somebody listens at %s, a service manager perhaps: stop its socket, or choose another path",
                          path);
     if (unlink(path))
         return listener_error(error, -errno, "remove the stale socket", path);
@@ -145,6 +163,30 @@ static int listener_listen(struct Listener *listener, const struct ListenerOptio
     return 0;
 }
 
+static void given_warn(const struct ListenerOptions *options) {
+    struct stat st;
+
+    if (!lstat(options->path, &st) && st.st_mode & ~options->mode & 0222)
+        log_event(LOG_LEVEL_WARNING, "socket-unsafe", "path=%s why=%s", options->path,
+                  "its mode lets more users connect than the daemon would");
+}
+
+static int listener_claim(struct Listener *listener, const struct ListenerOptions *options, struct Error *error) {
+    int r = directory_make(options->path, error);
+
+    if (!r)
+        r = lock_take(options->path, &listener->lock_fd, error);
+    if (r)
+        return r;
+    if (listener->given) {
+        features_refuse_rights(listener->fd);
+        given_warn(options);
+        return 0;
+    }
+    r = stale_remove(options->path, error);
+    return r ? r : listener_listen(listener, options, error);
+}
+
 static int reserve_open(void) {
     return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
@@ -178,7 +220,7 @@ static void listener_remove(struct Listener *listener) {
 
     if (listener->lock_fd >= 0) {
         lock_path(lock, sizeof(lock), listener->path);
-        if (listener->fd >= 0)
+        if (listener->fd >= 0 && !listener->given)
             unlink(listener->path);
         unlink(lock);
     }
@@ -191,20 +233,17 @@ int listener_open(struct Listener *listener, uv_loop_t *loop, const struct Liste
                   struct Error *error) {
     int r;
 
-    *listener = (struct Listener){.fd = -1, .lock_fd = -1, .reserve_fd = -1};
+    *listener = (struct Listener){.fd = options->given_fd, .lock_fd = -1, .reserve_fd = -1};
+    listener->given = options->given_fd >= 0;
     listener->accepted = options->accepted;
     listener->data = options->data;
-    if (strlen(options->path) >= sizeof(listener->path))
+    if (strlen(options->path) >= sizeof(listener->path)) {
+        listener->fd = fd_close(listener->fd);
         return error_set(error, ERROR_INVALID, "a socket's path has at most %zu bytes, this one is longer: %s",
                          sizeof(listener->path) - 1, options->path);
+    }
     strcpy(listener->path, options->path);
-    r = directory_make(options->path, error);
-    if (!r)
-        r = lock_take(options->path, &listener->lock_fd, error);
-    if (!r)
-        r = stale_remove(options->path, error);
-    if (!r)
-        r = listener_listen(listener, options, error);
+    r = listener_claim(listener, options, error);
     if (!r)
         r = listener_start(listener, loop, error);
     if (r)
@@ -225,7 +264,12 @@ void listener_close(struct Listener *listener) {
 static int listener_accept(const struct Listener *listener) {
     int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-    return fd < 0 ? -errno : fd;
+    if (fd < 0)
+        return -errno;
+    /* Who connected before the daemon ran has inherited nothing. */
+    if (listener->given)
+        features_refuse_rights(fd);
+    return fd;
 }
 
 static void listener_pause(struct Listener *listener, int r) {

@@ -4,8 +4,9 @@
 
 /* A listening SEQPACKET socket at a path, held by one daemon at a time.
  *
- * PATH.lock, locked with flock(2), says that a daemon holds PATH, so a socket found there by whoever has the lock is
- * what a dead one left behind. Both files go when the listener is closed. Accepting never fails the daemon: out of
+ * PATH.lock, locked with flock(2), says that a daemon holds PATH, so a socket found there by whoever has the lock, and
+ * at which nobody listens, is what a dead one left behind. Both files go when the listener is closed; a socket that was
+ * made by somebody else, a service manager, stays, and is locked all the same. Accepting never fails the daemon: out of
  * descriptors it spends a reserve to say so to whoever asks, and when even that is impossible it stops listening
  * until listener_resume. */
 
@@ -21,6 +22,7 @@ struct Listener;
 
 struct ListenerOptions {
     const char *path;
+    int given_fd; /* listening at `path` already, non-blocking; consumed, also on errors. -1: make one */
     mode_t mode;
     gid_t group; /* (gid_t)-1: leave it */
     /* A connection; the socket, CLOEXEC and non-blocking, is the callee's. */
@@ -32,6 +34,7 @@ struct Listener {
     uv_poll_t poll;
     int fd, lock_fd;
     int reserve_fd; /* given up to accept one more; -1 while it cannot be had */
+    bool given; /* the socket is not ours to remove */
     bool paused;
     bool open;
     uint64_t n_refused;  /* connections turned away for want of descriptors, since start */
@@ -48,7 +51,7 @@ int listener_open(struct Listener *listener, uv_loop_t *loop, const struct Liste
 /* Descriptors may have become free. Cheap when it is not paused. */
 void listener_resume(struct Listener *listener);
 
-/* Remove the socket and the lock file. Idempotent. The handle's memory stays in use until the loop has run. */
+/* Remove the socket, unless it was given, and the lock file. Idempotent. The handle's memory stays in use until the loop has run. */
 void listener_close(struct Listener *listener);
 
 #endif

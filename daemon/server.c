@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "daemon/server.h"
 
+#include "daemon/activation.h"
 #include "daemon/admin.h"
 #include "daemon/log.h"
 #include "daemon/reclaim.h"
@@ -13,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #define SERVER_TICK_MS 1000
@@ -79,15 +79,12 @@ static bool server_wants_tick(const struct Server *server) {
 
 static void server_tell_status(struct Server *server) {
     const struct Pool *pool = &server->pool;
-    char status[sizeof(server->status)];
+    char status[sizeof(server->notify.status)];
 
-    snprintf(status, sizeof(status), "STATUS=%" PRIu64 " clients; %" PRIu64 " memories, %" PRIu64 " tables, %" PRIu64
-             " instances granted", pool->n_clients, pool->granted[KIND_MEMORY], pool->granted[KIND_TABLE],
-             pool->granted[KIND_INSTANCE]);
-    if (!strcmp(status, server->status))
-        return;
-    memcpy(server->status, status, sizeof(status));
-    sd_notify(0, status);
+    snprintf(status, sizeof(status), "%" PRIu64 " clients; %" PRIu64 " memories, %" PRIu64 " tables, %" PRIu64
+             " instances granted%s", pool->n_clients, pool->granted[KIND_MEMORY], pool->granted[KIND_TABLE],
+             pool->granted[KIND_INSTANCE], server->reload_failed ? "; reload failed, see the log" : "");
+    notify_status(&server->notify, status);
 }
 
 static void server_resume_listeners(struct Server *server) {
@@ -203,7 +200,7 @@ static void server_on_end_signal(uv_signal_t *handle, int number) {
         return;
     log_event(LOG_LEVEL_INFO, "stopping", "signal=%s clients=%lu memories=%lu",
               number == SIGTERM ? "SIGTERM" : "SIGINT", server->pool.n_clients, server->pool.granted[KIND_MEMORY]);
-    sd_notify(0, "STOPPING=1");
+    notify_stopping(&server->notify);
     server_stop(server);
 }
 
@@ -235,17 +232,15 @@ static void reload_log_bounds(const struct Config *before, const struct Config *
 }
 
 /* New limits count for new grants; nothing is taken back. */
-static void server_on_reload_signal(uv_signal_t *handle, int number) {
-    struct Server *server = handle->data;
+static void server_reload(struct Server *server) {
     struct Config config;
     struct Error error;
 
-    (void)number;
-    if (config_load(&config, server->argc, server->argv, &error)) {
+    server->reload_failed = config_load(&config, server->argc, server->argv, &error);
+    if (server->reload_failed) {
         log_event(LOG_LEVEL_ERROR, "reload-failed", "why=%s", error.message);
         return;
     }
-    sd_notify(0, "RELOADING=1");
     config_fit_fds(&config, server->fds_max);
     reload_log_limits(&server->pool.limits, &config.limits);
     reload_log_bounds(&server->config, &config);
@@ -254,7 +249,17 @@ static void server_on_reload_signal(uv_signal_t *handle, int number) {
     server->config = config;
     log_set_level(config.level);
     log_event(LOG_LEVEL_INFO, "reloaded", "memories=%lu", config.limits.total_memories);
-    sd_notify(0, "READY=1");
+}
+
+/* The manager waits for the end of each reload, of a failed one too. */
+static void server_on_reload_signal(uv_signal_t *handle, int number) {
+    struct Server *server = handle->data;
+
+    (void)number;
+    notify_reloading(&server->notify);
+    server_reload(server);
+    server_tell_status(server);
+    notify_ready(&server->notify);
 }
 
 /* -------------------------------------------------------------------------------------------------- start */
@@ -287,20 +292,26 @@ static int server_find_group(const struct Config *config, gid_t *groupp, struct 
     return 0;
 }
 
-static int server_listen(struct Server *server, struct Error *error) {
-    struct ListenerOptions tenants = {
-        .path = server->config.socket, .mode = 0660, .accepted = server_on_tenant, .data = server};
-    struct ListenerOptions admins = {.path = server->config.admin_socket,
-                                     .mode = 0600,
-                                     .group = (gid_t)-1,
-                                     .accepted = server_on_admin,
-                                     .data = server};
+/* A socket that was given is where it is, whatever the configuration says. */
+static int server_open_listener(struct Server *server, struct Listener *listener, struct ListenerOptions *options,
+                                struct ActivationSocket *given, struct Error *error) {
+    options->data = server;
+    options->given_fd = activation_steal(given);
+    if (options->given_fd >= 0)
+        options->path = given->path;
+    return listener_open(listener, &server->loop, options, error);
+}
+
+static int server_listen(struct Server *server, struct Activation *activation, struct Error *error) {
+    struct ListenerOptions tenants = {.path = server->config.socket, .mode = 0660, .accepted = server_on_tenant};
+    struct ListenerOptions admins = {
+        .path = server->config.admin_socket, .mode = 0600, .group = (gid_t)-1, .accepted = server_on_admin};
     int r = server_find_group(&server->config, &tenants.group, error);
 
     if (!r)
-        r = listener_open(&server->tenants, &server->loop, &tenants, error);
+        r = server_open_listener(server, &server->tenants, &tenants, &activation->tenants, error);
     if (!r)
-        r = listener_open(&server->admins, &server->loop, &admins, error);
+        r = server_open_listener(server, &server->admins, &admins, &activation->admin, error);
     if (r)
         listener_close(&server->tenants);
     return r;
@@ -334,6 +345,7 @@ static void server_report_fds(struct Server *server) {
 }
 
 int server_open(struct Server *server, const struct Config *config, int argc, char **argv, struct Error *error) {
+    struct Activation activation;
     int r;
 
     *server = (struct Server){.config = *config, .argc = argc, .argv = argv, .started_ns = uv_hrtime()};
@@ -346,7 +358,10 @@ int server_open(struct Server *server, const struct Config *config, int argc, ch
     r = uv_loop_init(&server->loop);
     if (r)
         return error_set(error, r, "cannot make an event loop: %s", uv_strerror(r));
-    r = server_listen(server, error);
+    r = activation_init(&activation, error);
+    if (!r)
+        r = server_listen(server, &activation, error);
+    activation_deinit(&activation);
     if (r) {
         uv_run(&server->loop, UV_RUN_DEFAULT); /* a listener may be closing */
         uv_loop_close(&server->loop);
@@ -363,7 +378,8 @@ void server_run(struct Server *server) {
     log_event(LOG_LEVEL_INFO, "ready", "version=%s pid=%d socket=%s admin_socket=%s connections_max=%lu slabs_max=%lu",
               WASMPOOL_VERSION, (int)getpid(), server->tenants.path, server->admins.path,
               server->pool.bounds.connections_max, server->pool.bounds.slabs_max);
-    sd_notify(0, "READY=1");
+    server_tell_status(server);
+    notify_ready(&server->notify);
     uv_run(&server->loop, UV_RUN_DEFAULT);
     uv_close((uv_handle_t *)&server->stop_deadline, NULL);
     uv_run(&server->loop, UV_RUN_DEFAULT);

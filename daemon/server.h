@@ -10,6 +10,7 @@
 
 #include "daemon/config.h"
 #include "daemon/listener.h"
+#include "daemon/notify.h"
 #include "daemon/pool.h"
 #include "shared/features.h"
 
@@ -46,7 +47,8 @@ struct Server {
     uint64_t started_ns;
     uint64_t fds_max;
     bool stopping;
-    char status[128]; /* what the service manager was told */
+    bool reload_failed; /* the last one: an older configuration is in force */
+    struct Notify notify;
 };
 
 /* Listen with this configuration. 0, or a positive ErrorCode or negative errno with `error`, and nothing is left

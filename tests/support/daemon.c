@@ -180,7 +180,7 @@ static void daemon_launch(struct PrivateDaemon *daemon, const char *const *setti
     }
 }
 
-void private_daemon_start(struct PrivateDaemon *daemon, const char *const *settings) {
+void private_daemon_init(struct PrivateDaemon *daemon) {
     const char *base = getenv("TMPDIR");
 
     *daemon = (struct PrivateDaemon){.pidfd = -1};
@@ -196,6 +196,10 @@ void private_daemon_start(struct PrivateDaemon *daemon, const char *const *setti
     snprintf(daemon->admin, sizeof(daemon->admin), "%s/admin.sock", daemon->directory);
     snprintf(daemon->address, sizeof(daemon->address), "unix:%s", daemon->socket);
     snprintf(daemon->log, sizeof(daemon->log), "%s/log", daemon->directory);
+}
+
+void private_daemon_start(struct PrivateDaemon *daemon, const char *const *settings) {
+    private_daemon_init(daemon);
     daemon_launch(daemon, settings);
 }
 

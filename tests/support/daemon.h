@@ -35,7 +35,10 @@ int private_daemon_stop(struct PrivateDaemon *daemon);
 /* kill -9, and wait. The directory stays, with a stale socket in it. */
 void private_daemon_kill(struct PrivateDaemon *daemon);
 
-/* Start another one in the directory of one that was killed. */
+/* Its directory and paths alone, for who prepares something there; private_daemon_restart starts it. */
+void private_daemon_init(struct PrivateDaemon *daemon);
+
+/* Start another one in the directory of one that was killed, or of none yet. */
 void private_daemon_restart(struct PrivateDaemon *daemon, const char *const *settings);
 
 /* Its log so far; heap. */
