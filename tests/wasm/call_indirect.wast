@@ -59,9 +59,9 @@
 (assert_trap (invoke "unary" (i32.const 1) (i32.const -1)) "undefined element")
 (assert_return (invoke "count") (i32.const 2))
 
-(assert_return (invoke "deep" (i32.const 1000)) (i32.const 1000))
+(assert_return (invoke "deep" (i32.const 900)) (i32.const 900))
 (assert_exhaustion (invoke "endless" (i32.const 0)) "call stack exhausted")
 (assert_exhaustion (invoke "unary" (i32.const 0) (i32.const 5)) "call stack exhausted")
 (assert_exhaustion (invoke "endless" (i32.const 0)) "call stack exhausted")
-(assert_return (invoke "deep" (i32.const 1000)) (i32.const 1000))
+(assert_return (invoke "deep" (i32.const 900)) (i32.const 900))
 (assert_return (invoke "unary" (i32.const 21) (i32.const 0)) (i32.const 42))

@@ -37,7 +37,8 @@ run_all() {
 }
 
 start_daemon() {
-    "$wasmpoold" "--socket=$scratch/wasmpool.sock" "--admin-socket=$scratch/admin.sock" >"$scratch/log" 2>&1 &
+    "$wasmpoold" "--socket=$scratch/wasmpool.sock" "--admin-socket=$scratch/admin.sock" \
+        --set max_memories_per_module=100 --set max_tables_per_module=100 >"$scratch/log" 2>&1 &
     daemon=$!
     for _ in $(seq 100); do
         [ -S "$scratch/wasmpool.sock" ] && return
