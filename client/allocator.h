@@ -13,6 +13,7 @@ struct MemoryRequest {
     uint32_t index; /* in its module's index space, for messages */
     const char *label;
     const struct Image *image; /* NULL: it begins as zero */
+    const struct wasmpool_module *keep; /* the image's module, if the memory shall keep it; NULL: an instance does */
     const struct wasmpool_limiter *limiter;
 };
 
@@ -25,6 +26,9 @@ struct TableRequest {
 
 int memory_allocate(struct wasmpool *pool, const struct MemoryRequest *request, struct wasmpool_memory *memory,
                     struct wasmpool_error *error);
+/* wasmpool_allocate_memories, with memories that keep `keep` unless it is NULL. */
+int memories_allocate(struct wasmpool *pool, const struct wasmpool_request *request, const struct wasmpool_module *keep,
+                      struct wasmpool_memories *memories, struct wasmpool_error *error);
 int table_allocate(struct wasmpool *pool, const struct TableRequest *request, struct wasmpool_table *table,
                    struct wasmpool_error *error);
 

@@ -115,7 +115,7 @@ void binary_append(struct Binary *binary, struct Buffer *buffer, uint32_t n, con
     binary_mark(binary);
     if (binary_ends_before(binary, n))
         return;
-    if (n > bytes_max - buffer->n) {
+    if (buffer->n > bytes_max || n > bytes_max - buffer->n) {
         binary_fail_limit(binary, limit, bytes_max, (uint64_t)buffer->n + n);
         return;
     }
@@ -160,7 +160,7 @@ uint32_t binary_name(struct Binary *binary, struct Buffer *names) {
 
     if (bytes > MODULE_STRING_BYTES_MAX && bytes <= input_left(&binary->input))
         binary_fail_limit(binary, "module_string_bytes", MODULE_STRING_BYTES_MAX, bytes);
-    binary_append(binary, names, bytes, "module_names_bytes", MODULE_NAMES_BYTES_MAX);
+    binary_append(binary, names, bytes, "module_names_bytes", MODULE_NAMES_BYTES_MAX - 1);
     if (binary->result)
         return 0;
     if (!utf8_is_valid(names->at + names->n - bytes, bytes))

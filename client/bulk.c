@@ -64,12 +64,28 @@ static uint8_t *table_element(const struct wasmpool_table *table, uint64_t index
     return (uint8_t *)table->base + index * table->element_size;
 }
 
-static void *element_value(struct wasmpool_instance *instance, uint32_t item) {
-    if (item == ITEM_NULL)
-        return NULL;
-    if (item & ITEM_GLOBAL)
-        return wasmpool_instance_global_at(instance, item & ~ITEM_GLOBAL)->reference;
-    return wasmpool_instance_function_at(instance, item);
+/* Without what the items name there is nothing to write: the instance may not be linked. */
+static bool elements_are_linked(struct wasmpool_instance *instance, const uint32_t *items, uint64_t count) {
+    for (uint64_t i = 0; i < count && !instance->is_linked; i++)
+        if (items[i] != ITEM_NULL && items[i] & ITEM_GLOBAL &&
+            !wasmpool_instance_global_at(instance, items[i] & ~ITEM_GLOBAL))
+            return false;
+    return true;
+}
+
+/* Write references of a segment's items; all of its functions have escaped. */
+static void elements_write(struct wasmpool_instance *instance, void **to, const uint32_t *items, uint64_t count) {
+    struct wasmpool_func_ref *refs = instance_at(instance, instance_offsets(instance)->func_refs);
+    const uint32_t *escaped = instance->module->escaped;
+
+    for (uint64_t i = 0; i < count; i++) {
+        uint32_t item = items[i];
+
+        if (__builtin_expect(item < ITEM_GLOBAL, 1))
+            to[i] = &refs[escaped[item]];
+        else
+            to[i] = item == ITEM_NULL ? NULL : wasmpool_instance_global_at(instance, item & ~ITEM_GLOBAL)->reference;
+    }
 }
 
 PUBLIC int wasmpool_table_init(struct wasmpool_instance *instance, uint32_t table_index, uint32_t element_index,
@@ -84,8 +100,9 @@ PUBLIC int wasmpool_table_init(struct wasmpool_instance *instance, uint32_t tabl
         !is_inside(to, count, table->current_elements))
         return ERROR_TRAP;
     items = module->items + module->elements[element_index].first_item + from;
-    for (uint64_t i = 0; i < count; i++)
-        ((void **)table->base)[to + i] = element_value(instance, items[i]);
+    if (!elements_are_linked(instance, items, count))
+        return ERROR_TRAP;
+    elements_write(instance, (void **)table->base + to, items, count);
     return 0;
 }
 

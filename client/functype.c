@@ -237,3 +237,16 @@ PUBLIC int wasmpool_function_type_ref(const struct wasmpool_function_type *type,
 PUBLIC void wasmpool_function_type_unref(uint32_t id) {
     functypes_unref(&process, id);
 }
+
+/* A child that is forked while another thread holds the lock would wait for ever. */
+static void functype_before_fork(void) {
+    pthread_mutex_lock(&process.lock);
+}
+
+static void functype_after_fork(void) {
+    pthread_mutex_unlock(&process.lock);
+}
+
+__attribute__((constructor)) static void functype_init(void) {
+    pthread_atfork(functype_before_fork, functype_after_fork, functype_after_fork);
+}

@@ -37,13 +37,17 @@ static uint32_t initialize_offset(const struct wasmpool_instance *instance, cons
     return value.i32;
 }
 
+/* Constant ones came with the template. */
 static void initialize_globals(struct wasmpool_instance *instance) {
     const struct wasmpool_module *module = instance->module;
-    union wasmpool_global_definition *globals = instance_at(instance, instance_offsets(instance)->globals);
+    const struct Template *template = module->template;
+    union wasmpool_global_definition *globals = instance_at(instance, template->offsets.globals);
 
-    /* What is constant came with the template; it is written again to keep no second rule about what is. */
-    for (uint32_t i = 0; i < module->counts.defined_globals; i++)
-        instance_evaluate(instance, &module->globals[module->counts.imported_globals + i].init, &globals[i]);
+    for (uint32_t i = 0; i < template->n_computed; i++) {
+        uint32_t global = template->computed[i];
+
+        instance_evaluate(instance, &module->globals[module->counts.imported_globals + global].init, &globals[global]);
+    }
 }
 
 static int initialize_trap(const char *segment, uint32_t number, uint64_t offset, uint64_t size, uint64_t bound,
@@ -137,7 +141,7 @@ static int initialize_check_element_sizes(const struct wasmpool_instance *instan
     for (uint32_t i = 0; i < module->counts.element_segments; i++) {
         uint32_t size = instance->pool->element_sizes[module->elements[i].type];
 
-        if (size != sizeof(void *))
+        if (module->elements[i].mode == SEGMENT_ACTIVE && size != sizeof(void *))
             return error_set(failure(error), ERROR_INVALID,
                              "table elements of this allocator have %u bytes: element segments can be written as "
                              "pointers of %zu bytes only (funcref_size, externref_size)",

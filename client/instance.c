@@ -42,7 +42,7 @@ static struct wasmpool_instance *instance_init(struct wasmpool *pool, const stru
     };
     memset(instance->dropped, 0, block->bytes - block->dropped);
     vmcontext_copy(instance);
-    refs_get(&module->template->refs, instance->permit);
+    module_ref(module, instance->permit);
     return instance;
 }
 
@@ -52,7 +52,7 @@ static int instance_fill(struct wasmpool_instance *instance, const struct wasmpo
     int r = 0;
 
     if (module->counts.defined_memories)
-        r = wasmpool_allocate_memories(instance->pool, request, &instance->memories, error);
+        r = memories_allocate(instance->pool, request, NULL, &instance->memories, error);
     if (!r && module->counts.defined_tables)
         r = wasmpool_allocate_tables(instance->pool, request, &instance->tables, error);
     if (r)

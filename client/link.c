@@ -19,14 +19,16 @@ struct Link {
 static int link_refuse(const struct Link *link, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static int link_refuse(const struct Link *link, const char *format, ...) {
-    char reason[128];
+    char reason[128], module[40], name[40];
     va_list args;
 
     va_start(args, format);
     vsnprintf(reason, sizeof(reason), format, args);
     va_end(args);
-    return error_set(failure(link->error), ERROR_LINK, "import %u, %s %.40s.%.40s: %s", link->number,
-                     LINK_KINDS[link->import->kind], link->import->module.text, link->import->name.text, reason);
+    module_print_name(&link->import->module, module, sizeof(module));
+    module_print_name(&link->import->name, name, sizeof(name));
+    return error_set(failure(link->error), ERROR_LINK, "import %u, %s %s.%s: %s", link->number,
+                     LINK_KINDS[link->import->kind], module, name, reason);
 }
 
 /* Sizes, of memories in wasm pages and of tables in elements: what there is, against what is demanded. */

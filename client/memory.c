@@ -16,6 +16,13 @@ static uint64_t memory_maximum(const struct wasmpool *pool, const struct wasmpoo
     return most;
 }
 
+/* Of a size in wasm pages; what no memory can have is as much as there is. */
+static uint64_t memory_bytes(uint64_t wasm_pages) {
+    uint64_t bytes;
+
+    return __builtin_mul_overflow(wasm_pages, WASM_PAGE_BYTES, &bytes) ? UINT64_MAX : bytes;
+}
+
 /* May it have its minimum? What a limiter refuses is a limit like any other. */
 static int memory_ask(const struct wasmpool_memory_type *type, const struct wasmpool_limiter *limiter,
                       struct wasmpool_error *error) {
@@ -23,7 +30,7 @@ static int memory_ask(const struct wasmpool_memory_type *type, const struct wasm
 
     if (!limiter || !limiter->memory_growing ||
         limiter->memory_growing(limiter->data, 0, bytes,
-                                type->has_maximum ? type->maximum * WASM_PAGE_BYTES : UINT64_MAX))
+                                type->has_maximum ? memory_bytes(type->maximum) : UINT64_MAX))
         return 0;
     return error_limit(failure(error), ERROR_LIMIT, "limiter", 0, 0, bytes,
                        "the limiter refuses a memory its minimum size");
@@ -37,6 +44,7 @@ static int memory_prepare(struct Taken *taken, const struct Image *image, uint64
     int r = reset_switch(taken, image);
 
     if (r) {
+        pool_forget_warm(taken->slab->shelf->pool, taken->slot);
         shelf_retire(taken);
         return failure_errno(error, r, "cannot empty a slot");
     }
@@ -68,6 +76,9 @@ int memory_allocate(struct wasmpool *pool, const struct MemoryRequest *request, 
         r = memory_prepare(&taken, request->image, bytes, error);
     if (r)
         return r;
+    taken.slot->module = request->image ? request->keep : NULL;
+    if (taken.slot->module)
+        module_ref(taken.slot->module, slab_slot_number(taken.slab, taken.index));
     pool_forget_warm(pool, taken.slot);
     slot_announce(taken.entry, bytes, request->label);
     *memory = (struct wasmpool_memory){
@@ -105,27 +116,34 @@ static uint64_t memory_keep(struct wasmpool *pool, struct Slot *slot) {
 }
 
 PUBLIC void wasmpool_deallocate_memory(struct wasmpool *pool, struct wasmpool_memory *memory) {
+    const struct wasmpool_module *module;
     struct Taken taken;
     int r;
 
     if (!*pool->alive || !shelf_find(pool, memory->allocation, &taken))
         return;
+    module = taken.slot->module;
     *memory = (struct wasmpool_memory){.allocation = WASMPOOL_NO_ALLOCATION};
     r = reset_slot(&taken, taken.slot->image, taken.slot->accessible, memory_keep(pool, taken.slot));
     if (taken.slot->provenance != PROVENANCE_CLEAN)
         pool_forget_warm(pool, taken.slot);
+    if (module)
+        module_unref(module, slab_slot_number(taken.slab, taken.index));
     if (r)
         shelf_retire(&taken);
     else
         shelf_release(&taken);
 }
 
+/* A limiter that grows the memory itself has had its way: what was asked of it does not hold any more. */
 static bool memory_may_grow(const struct wasmpool_memory *memory, uint64_t bytes) {
     const struct wasmpool_limiter *limiter = memory->limiter;
+    uint64_t old = memory->current_length;
 
     return !limiter || !limiter->memory_growing ||
-           limiter->memory_growing(limiter->data, memory->current_length, bytes,
-                                   memory->has_maximum ? memory->maximum * WASM_PAGE_BYTES : UINT64_MAX);
+           (limiter->memory_growing(limiter->data, old, bytes,
+                                    memory->has_maximum ? memory_bytes(memory->maximum) : UINT64_MAX) &&
+            memory->current_length == old);
 }
 
 PUBLIC int64_t wasmpool_grow_memory(struct wasmpool *pool, struct wasmpool_memory *memory, uint64_t delta) {
@@ -135,7 +153,7 @@ PUBLIC int64_t wasmpool_grow_memory(struct wasmpool *pool, struct wasmpool_memor
     if (!*pool->alive || !shelf_find(pool, memory->allocation, &taken))
         return -1;
     if (__builtin_mul_overflow(delta, WASM_PAGE_BYTES, &bytes) || __builtin_add_overflow(bytes, old, &bytes) ||
-        bytes > memory->maximum_length || !memory_may_grow(memory, bytes))
+        !memory_may_grow(memory, bytes) || bytes > memory->maximum_length)
         return -1;
     if (mapping_protect(memory->base, taken.slot->accessible, bytes, NULL))
         return -1;
@@ -147,8 +165,8 @@ PUBLIC int64_t wasmpool_grow_memory(struct wasmpool *pool, struct wasmpool_memor
     return (int64_t)(old / WASM_PAGE_BYTES);
 }
 
-PUBLIC int wasmpool_allocate_memories(struct wasmpool *pool, const struct wasmpool_request *request,
-                                      struct wasmpool_memories *memories, struct wasmpool_error *error) {
+int memories_allocate(struct wasmpool *pool, const struct wasmpool_request *request, const struct wasmpool_module *keep,
+                      struct wasmpool_memories *memories, struct wasmpool_error *error) {
     const struct wasmpool_module *module = request->module;
     const struct Images *images;
     char label[LEASE_LABEL_BYTES];
@@ -169,6 +187,7 @@ PUBLIC int wasmpool_allocate_memories(struct wasmpool *pool, const struct wasmpo
             .index = module->counts.imported_memories + i,
             .label = label,
             .image = images ? images->at[i] : NULL,
+            .keep = keep,
             .limiter = request->limiter,
         };
 
@@ -178,6 +197,11 @@ PUBLIC int wasmpool_allocate_memories(struct wasmpool *pool, const struct wasmpo
         memories->count++;
     }
     return 0;
+}
+
+PUBLIC int wasmpool_allocate_memories(struct wasmpool *pool, const struct wasmpool_request *request,
+                                      struct wasmpool_memories *memories, struct wasmpool_error *error) {
+    return memories_allocate(pool, request, request->module, memories, error);
 }
 
 PUBLIC void wasmpool_deallocate_memories(struct wasmpool *pool, struct wasmpool_memories *memories) {

@@ -54,6 +54,13 @@ void module_destroy(struct wasmpool_module *module) {
     free(module);
 }
 
+void module_print_name(const struct wasmpool_name *name, char *text, size_t bytes) {
+    size_t n = name->bytes < bytes - 1 ? name->bytes : bytes - 1;
+
+    for (size_t i = 0; i < n; i++)
+        text[i] = name->text[i] >= ' ' && name->text[i] <= '~' ? name->text[i] : '?';
+    text[n] = 0;
+}
 
 /* ------------------------------------------------------------------------------------------------ finishing */
 
@@ -212,42 +219,92 @@ PUBLIC int wasmpool_module_describe(struct wasmpool_module **modulep,
 
 /* ------------------------------------------------------------------------------------------------ the end */
 
-/* Modules that were freed while they had instances. Whoever ends an instance looks here after it has let go, whoever
- * frees a module counts it here before it looks for instances: one of the two sees the other. */
+/* Modules that were freed while they had instances: the last of these takes its module along. A thread that gives up
+ * the last reference and one that frees the module must not both believe that it is the other's turn. Who frees marks
+ * the module and counts, and only then looks for references; who gives one up reads count and mark before it does, and
+ * looks at the list if it saw the mark or the count has changed since. */
 static pthread_mutex_t freed_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct wasmpool_module *freed; /* under the lock */
-static _Atomic uint32_t n_freed;
+static _Atomic uint64_t n_frees;
 
-static void module_reap(void) {
-    pthread_mutex_lock(&freed_lock);
-    for (struct wasmpool_module **link = &freed; *link;) {
-        struct wasmpool_module *module = *link;
-
-        if (!refs_none(&module->template->refs)) {
-            link = &module->next_freed;
-            continue;
-        }
-        *link = module->next_freed;
-        atomic_fetch_sub(&n_freed, 1);
-        module_destroy(module);
-    }
-    pthread_mutex_unlock(&freed_lock);
+static void freed_add(struct wasmpool_module *module) {
+    module->next_freed = freed;
+    module->freed_link = &freed;
+    if (freed)
+        freed->freed_link = &module->next_freed;
+    freed = module;
 }
 
-void module_unref(const struct wasmpool_module *module, wasmpool_allocation_index permit) {
-    refs_put(&module->template->refs, permit);
-    if (atomic_load(&n_freed))
-        module_reap();
+/* Off the list, if it has no references. With the lock held. Returns it then, else NULL. */
+static struct wasmpool_module *freed_steal(struct wasmpool_module *module) {
+    if (!refs_none(&module->template->refs))
+        return NULL;
+    *module->freed_link = module->next_freed;
+    if (module->next_freed)
+        module->next_freed->freed_link = module->freed_link;
+    return module;
+}
+
+/* A freed module's reference is given up under the lock, so that it is there to be looked at. */
+static void module_unref_freed(struct wasmpool_module *module, wasmpool_allocation_index which) {
+    pthread_mutex_lock(&freed_lock);
+    refs_put(&module->template->refs, which);
+    module = freed_steal(module);
+    pthread_mutex_unlock(&freed_lock);
+    module_destroy(module);
+}
+
+/* It may have been freed, even destroyed, meanwhile: its address is looked up, not followed. */
+static void module_look_up(const struct wasmpool_module *module) {
+    struct wasmpool_module *found;
+
+    pthread_mutex_lock(&freed_lock);
+    for (found = freed; found && found != module;)
+        found = found->next_freed;
+    if (found)
+        found = freed_steal(found);
+    pthread_mutex_unlock(&freed_lock);
+    module_destroy(found);
+}
+
+void module_ref(const struct wasmpool_module *module, wasmpool_allocation_index which) {
+    refs_get(&module->template->refs, which);
+}
+
+void module_unref(const struct wasmpool_module *module, wasmpool_allocation_index which) {
+    uint64_t before = atomic_load(&n_frees);
+
+    if (atomic_load(&module->template->is_freed)) {
+        module_unref_freed((struct wasmpool_module *)(uintptr_t)module, which);
+        return;
+    }
+    refs_put(&module->template->refs, which);
+    if (__builtin_expect(atomic_load(&n_frees) != before, 0))
+        module_look_up(module);
 }
 
 PUBLIC struct wasmpool_module *wasmpool_module_free(struct wasmpool_module *module) {
     if (!module)
         return NULL;
     pthread_mutex_lock(&freed_lock);
-    module->next_freed = freed;
-    freed = module;
-    atomic_fetch_add(&n_freed, 1);
+    atomic_store(&module->template->is_freed, true);
+    atomic_fetch_add(&n_frees, 1);
+    freed_add(module);
+    module = freed_steal(module);
     pthread_mutex_unlock(&freed_lock);
-    module_reap();
+    module_destroy(module);
     return NULL;
+}
+
+/* A child that is forked while another thread holds the lock would wait for ever. */
+static void freed_before_fork(void) {
+    pthread_mutex_lock(&freed_lock);
+}
+
+static void freed_after_fork(void) {
+    pthread_mutex_unlock(&freed_lock);
+}
+
+__attribute__((constructor)) static void freed_init(void) {
+    pthread_atfork(freed_before_fork, freed_after_fork, freed_after_fork);
 }

@@ -92,11 +92,14 @@ struct wasmpool_module {
     char *name;     /* of the name section, or NULL */
     char label[LEASE_LABEL_BYTES]; /* its name, cut off and padded with NULs */
     struct Template *template;     /* see template.h */
-    struct wasmpool_module *next_freed; /* see module_unref */
+    struct wasmpool_module *next_freed, **freed_link; /* see module_unref */
 };
 
 /* An empty module with a name, which may be NULL. */
 int module_new(struct wasmpool_module **modulep, const char *name, struct wasmpool_error *error);
+
+/* A name in a message: cut off to `bytes` with the NUL, printable characters only. */
+void module_print_name(const struct wasmpool_name *name, char *text, size_t bytes);
 
 /* By bytes, and by length where one is the beginning of the other. */
 int module_compare_names(const struct wasmpool_name *a, const struct wasmpool_name *b);
@@ -111,9 +114,10 @@ int module_finish(struct wasmpool_module *module, struct wasmpool_error *error);
 /* Free it at once. NULL and half-built ones are fine. */
 void module_destroy(struct wasmpool_module *module);
 
-/* The end of an instance with this permit. A module that its owner has freed goes with its last instance, or at the
- * latest when the next module is freed. */
-void module_unref(const struct wasmpool_module *module, wasmpool_allocation_index permit);
+/* What keeps a module when its owner has freed it: its instances, by their permits, and memories with its images that
+ * were allocated without one, by their slots. */
+void module_ref(const struct wasmpool_module *module, wasmpool_allocation_index which);
+void module_unref(const struct wasmpool_module *module, wasmpool_allocation_index which);
 
 /* Write a label of at most 23 bytes, padded with NULs; `text` may be NULL. */
 void module_label(char label[static LEASE_LABEL_BYTES], const char *text);

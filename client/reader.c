@@ -182,15 +182,6 @@ static void reader_hand_over(struct Reader *reader) {
     module->expressions = buffer_steal(&reader->expressions);
 }
 
-/* A name in a message: one line, of printable characters. */
-static void reader_print_name(const struct wasmpool_name *name, char *text, size_t bytes) {
-    size_t n = name->bytes < bytes - 1 ? name->bytes : bytes - 1;
-
-    for (size_t i = 0; i < n; i++)
-        text[i] = name->text[i] >= ' ' && name->text[i] <= '~' ? name->text[i] : '?';
-    text[n] = 0;
-}
-
 /* The first export, in the order of the binary, whose name is not new. */
 static void reader_check_exports(struct Reader *reader) {
     struct Binary *binary = &reader->binary;
@@ -208,7 +199,7 @@ static void reader_check_exports(struct Reader *reader) {
         return;
     binary->section = SECTION_NAMES[SECTION_EXPORT];
     memcpy(&binary->mark, reader->export_marks.at + duplicate * sizeof(uint64_t), sizeof(uint64_t));
-    reader_print_name(&module->exports[duplicate].name, name, sizeof(name));
+    module_print_name(&module->exports[duplicate].name, name, sizeof(name));
     binary_fail(binary, ERROR_INVALID, "duplicate export name '%s'", name);
 }
 

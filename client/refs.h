@@ -3,8 +3,8 @@
 #define CLIENT_REFS_H
 
 /* How many instances a module has, counted so that two threads that allocate instances of one module write no common
- * cache line: the counter is chosen by the instance's permit, whose slot is one thread's. Nobody learns from a single
- * counter that the last reference went; that is looked up under a lock, and only once the owner has let go. */
+ * cache line: the counter is chosen by a slot's number, and a slot is one thread's. Nobody learns from a single counter
+ * that the last reference went: see module_unref. */
 
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -62,14 +62,11 @@ static void reset_is_clean(struct Slot *slot, const struct Image *image) {
     slot->provenance = PROVENANCE_CLEAN;
 }
 
-int reset_slot(struct Taken *taken, const struct Image *image, uint64_t used, uint64_t keep) {
+static int reset_keep(struct Taken *taken, const struct Image *image, uint64_t used, uint64_t keep) {
     struct Slab *slab = taken->slab;
     uint32_t next = 0;
     int64_t done;
-    int r;
 
-    taken->slot->provenance = PROVENANCE_UNKNOWN;
-    keep -= keep % (uint64_t)sysconf(_SC_PAGESIZE);
     if (used <= RESET_ZERO_BYTES && used <= keep) {
         image_restore(image, slab_slot_base(slab, taken->index), 0, used, false, &next);
         reset_is_clean(taken->slot, image);
@@ -80,14 +77,21 @@ int reset_slot(struct Taken *taken, const struct Image *image, uint64_t used, ui
     done = reset_extents(taken, image, used, keep);
     if (done < 0 || (image && (uint64_t)done < image->end))
         return reset_empty(taken);
-    if ((uint64_t)done < used) {
-        r = memfd_punch(slab->fd, shape_slot_offset(&slab->shape, taken->index) + (uint64_t)done,
-                        slab->shape.slot_bytes - (uint64_t)done);
-        if (r)
-            return reset_empty(taken);
-    }
+    if ((uint64_t)done < used && memfd_punch(slab->fd, shape_slot_offset(&slab->shape, taken->index) + (uint64_t)done,
+                                             slab->shape.slot_bytes - (uint64_t)done))
+        return reset_empty(taken);
     reset_is_clean(taken->slot, image);
     return 0;
+}
+
+int reset_slot(struct Taken *taken, const struct Image *image, uint64_t used, uint64_t keep) {
+    int r;
+
+    taken->slot->provenance = PROVENANCE_UNKNOWN;
+    keep -= keep % (uint64_t)sysconf(_SC_PAGESIZE);
+    r = reset_keep(taken, image, used, keep);
+    /* If the kernel does not take pages back, they can be written all the same. */
+    return r && keep < used ? reset_keep(taken, image, used, used) : r;
 }
 
 int reset_switch(struct Taken *taken, const struct Image *image) {

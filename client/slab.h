@@ -37,7 +37,8 @@ struct Slot {
     uint64_t generation;                /* when it was last taken */
     uint64_t accessible;                /* bytes: of memories by mprotect, of tables in use */
     uint64_t image_id, image_end;       /* which image its bytes are while it is free, and up to where; 0: zero */
-    const struct Image *image;          /* the image of the module that it is taken for; NULL: none */
+    const struct Image *image;          /* the image that it is taken with; NULL: none */
+    const struct wasmpool_module *module; /* whose image that is, if the slot keeps it; NULL: an instance does */
     void *handle;                       /* instances: the handle's block, kept for the next one */
     size_t handle_bytes;
 };

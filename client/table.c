@@ -71,8 +71,11 @@ PUBLIC int64_t wasmpool_grow_table(struct wasmpool *pool, struct wasmpool_table 
     uint64_t old = table->current_elements, elements = old + delta;
     struct Taken taken;
 
-    if (!*pool->alive || !shelf_find(pool, table->allocation, &taken) || elements > table->maximum_elements ||
-        !table_may_grow(table->limiter, old, elements, &table->type))
+    if (!*pool->alive || !shelf_find(pool, table->allocation, &taken))
+        return -1;
+    /* A limiter that grows the table itself has had its way: what was asked of it does not hold any more. */
+    if (!table_may_grow(table->limiter, old, elements, &table->type) || table->current_elements != old ||
+        elements > table->maximum_elements)
         return -1;
     /* Beyond the old size all is null already. */
     for (uint64_t i = old; i < elements && init; i++)

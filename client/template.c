@@ -30,6 +30,23 @@ static int template_number_escaped(struct wasmpool_module *module, struct Templa
     return 0;
 }
 
+static bool global_is_constant(const struct ModuleGlobal *global) {
+    return global->init.kind == CONSTANT_VALUE || global->init.kind == CONSTANT_V128 ||
+           global->init.kind == CONSTANT_NULL;
+}
+
+static int template_list_computed(const struct wasmpool_module *module, struct Template *template) {
+    uint32_t n = module->is_described ? 0 : module->counts.defined_globals;
+
+    template->computed = malloc((n ? n : 1) * sizeof(uint32_t));
+    if (!template->computed)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < n; i++)
+        if (!global_is_constant(&module->globals[module->counts.imported_globals + i]))
+            template->computed[template->n_computed++] = i;
+    return 0;
+}
+
 static void template_number_data(struct wasmpool_module *module, struct Template *template) {
     uint32_t n = 0;
 
@@ -55,11 +72,6 @@ static bool element_is_constant(const struct wasmpool_module *module, const stru
     return element->offset.value + element->n_items <= module->tables[element->table - imported].minimum;
 }
 
-static bool global_is_constant(const struct ModuleGlobal *global) {
-    return global->init.kind == CONSTANT_VALUE || global->init.kind == CONSTANT_V128 ||
-           global->init.kind == CONSTANT_NULL;
-}
-
 /* Is there a start function, or anything to initialise that is not constant? (Wasmtime: has_startup_func) */
 static bool template_has_startup(const struct wasmpool_module *module, const struct Template *template) {
     const struct wasmpool_module_counts *counts = &module->counts;
@@ -71,10 +83,7 @@ static bool template_has_startup(const struct wasmpool_module *module, const str
     for (uint32_t i = 0; i < counts->element_segments; i++)
         if (module->elements[i].mode == SEGMENT_ACTIVE && !element_is_constant(module, &module->elements[i]))
             return true;
-    for (uint32_t i = 0; i < counts->defined_globals; i++)
-        if (!global_is_constant(&module->globals[counts->imported_globals + i]))
-            return true;
-    return false;
+    return template->n_computed > 0;
 }
 
 static int template_lay_out(const struct wasmpool_module *module, struct Template *template,
@@ -154,10 +163,10 @@ static int template_fill(const struct wasmpool_module *module, struct Template *
     struct wasmpool_vmcontext *vmctx;
     struct wasmpool_tag_definition *tags;
 
-    template->vmcontext = aligned_alloc(16, round_up(template->offsets.size, 16));
+    /* Aligned for anything by the C library, and not touched yet if it is large. */
+    template->vmcontext = calloc(1, template->offsets.size);
     if (!template->vmcontext)
         return -ENOMEM;
-    memset(template->vmcontext, 0, template->offsets.size);
     vmctx = (void *)template->vmcontext;
     vmctx->magic = WASMPOOL_VMCONTEXT_MAGIC;
     vmctx->type_ids = module->type_ids;
@@ -183,6 +192,8 @@ int template_new(struct wasmpool_module *module, struct wasmpool_error *error) {
     memset(template, 0, sizeof(*template));
     pthread_mutex_init(&template->lock, NULL);
     r = template_number_escaped(module, template);
+    if (!r)
+        r = template_list_computed(module, template);
     if (!r) {
         template_number_data(module, template);
         r = template_lay_out(module, template, error);
@@ -204,6 +215,7 @@ struct Template *template_free(struct Template *template) {
     pthread_mutex_destroy(&template->lock);
     free(template->vmcontext);
     free(template->escaped);
+    free(template->computed);
     free(template);
     return NULL;
 }

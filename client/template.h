@@ -21,10 +21,13 @@ struct Template {
     struct TemplateBlock block;
     uint8_t *vmcontext; /* offsets.size bytes, with constant globals, the ids of types, and runtime data */
     uint32_t *escaped;  /* the escaped functions' indices, rising */
+    uint32_t *computed; /* defined globals whose values are not constant, and so not in the VMContext yet */
+    uint32_t n_computed;
     bool has_images;
     struct Images *_Atomic images; /* NULL until the first allocation */
     pthread_mutex_t lock;          /* for making them */
-    struct Refs refs;              /* of instances */
+    struct Refs refs;              /* see module_ref */
+    _Atomic bool is_freed;         /* by its owner */
 };
 
 /* For a module whose arrays are complete; its `escaped` holds anything but MODULE_NONE for functions that escape, and is

@@ -25,22 +25,23 @@ static void vmcontext_init_tables(struct wasmpool_instance *instance) {
     }
 }
 
+/* What the loop needs is copied first: each reference that is written could overwrite it, for all the compiler knows. */
 static void vmcontext_init_func_refs(struct wasmpool_instance *instance) {
     const struct wasmpool_module *module = instance->module;
     const struct wasmpool_func_ref *imported = instance_at(instance, instance_offsets(instance)->imported_functions);
     struct wasmpool_func_ref *refs = instance_at(instance, instance_offsets(instance)->func_refs);
+    struct wasmpool_vmcontext *vmctx = instance_vmctx(instance);
+    const struct wasmpool_code *code = instance->code;
+    const uint32_t *escaped = module->template->escaped;
+    uint32_t n = module->counts.escaped_functions, n_imported = module->counts.imported_functions, i = 0;
 
-    for (uint32_t i = 0; i < module->counts.escaped_functions; i++) {
-        uint32_t function = module->template->escaped[i];
-
-        if (function < module->counts.imported_functions) {
-            refs[i] = imported[function];
-            continue;
-        }
-        refs[i].vmctx = instance_vmctx(instance);
-        if (instance->code) {
-            refs[i].array_call = instance->code[function - module->counts.imported_functions].array_call;
-            refs[i].wasm_call = instance->code[function - module->counts.imported_functions].wasm_call;
+    for (; i < n && escaped[i] < n_imported; i++)
+        refs[i] = imported[escaped[i]];
+    for (; i < n; i++) {
+        refs[i].vmctx = vmctx;
+        if (code) {
+            refs[i].array_call = code[escaped[i] - n_imported].array_call;
+            refs[i].wasm_call = code[escaped[i] - n_imported].wasm_call;
         }
     }
 }

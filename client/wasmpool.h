@@ -6,7 +6,8 @@
  *
  * This is Wasmtime's InstanceAllocator in C (the split form of its version 30; item names are quoted as "Wasmtime:
  * ..."). An allocator is opened once, modules are described or read once, and instances are allocated and deallocated
- * as often as one likes; in a steady state that makes no system call.
+ * as often as one likes; in a steady state that makes no system call, but for memories larger than 256 KiB, which the
+ * kernel is asked about when they are given back.
  *
  * Rules that hold for every function:
  *  - It returns 0, or a negative errno, or a positive WASMPOOL_E_*. Outputs end in `p` and are written only on success.
@@ -405,9 +406,10 @@ struct wasmpool_tables {
     uint32_t count, capacity;
 };
 
-/* Asked before a memory or table gets its minimum (`current` is 0) and before it grows; returns whether it may. A
- * member that is NULL allows everything. `maximum` is the type's, UINT64_MAX if it has none. Called by the thread that
- * allocates or grows. (Wasmtime: ResourceLimiter) */
+/* Asked before a memory or table gets its minimum (`current` is 0) and before it grows, also beyond its maximum, which
+ * is looked at next; returns whether it may. A member that is NULL allows everything. `maximum` is the type's,
+ * UINT64_MAX if it has none. Called by the thread that allocates or grows; if it grows the same memory or table itself,
+ * the growth that it was asked about fails. (Wasmtime: ResourceLimiter) */
 struct wasmpool_limiter {
     bool (*memory_growing)(void *data, uint64_t current, uint64_t desired, uint64_t maximum); /* bytes */
     bool (*table_growing)(void *data, uint64_t current, uint64_t desired, uint64_t maximum);  /* elements */
@@ -428,7 +430,8 @@ struct wasmpool_code {
 /* What an import is bound to: an item of an instance, or a function of the host. (Wasmtime: Extern) */
 struct wasmpool_extern {
     enum wasmpool_external kind;
-    struct wasmpool_instance *instance; /* must outlive every instance that imports from it */
+    struct wasmpool_instance *instance; /* must outlive every instance that imports from it; and one that has put its
+                                           functions into a table outlives the use of that table, as in a store */
     uint32_t index;                     /* in the instance's index space of that kind */
     const struct wasmpool_func_ref *function; /* if `instance` is NULL; copied. A func_ref is passed on as it is */
 };
@@ -492,9 +495,10 @@ int64_t wasmpool_grow_table(struct wasmpool *pool, struct wasmpool_table *table,
 
 /* Allocate an instance: its imports' types are checked, then it gets its permit, its memories in index order, its
  * tables, and its VMContext. On any failure all of it is given back, memories, tables, permit, in this order, and
- * *instancep is not written. Globals are zero, tables null, memories as wasmpool_allocate_memories says: the instance
- * is still to be initialised. Errors: LINK (names the import), LIMIT (names total_core_instances, total_memories,
- * total_tables or "limiter"), INVALID, UNAVAILABLE, HOST, FORKED, -ENOMEM, ... (Wasmtime: allocate_module) */
+ * *instancep is not written. Globals have their constant values, tables are null, memories are as
+ * wasmpool_allocate_memories says: the instance is still to be initialised. Errors: LINK (names the import), LIMIT
+ * (names total_core_instances, total_memories, total_tables or "limiter"), INVALID, UNAVAILABLE, HOST, FORKED, -ENOMEM,
+ * ... (Wasmtime: allocate_module) */
 int wasmpool_allocate_module(struct wasmpool *pool, const struct wasmpool_request *request,
                              struct wasmpool_instance **instancep, struct wasmpool_error *error);
 
@@ -513,7 +517,8 @@ enum wasmpool_order {
  * function is the caller's to run, next: wasmpool_instance_start.
  * Errors: TRAP (the segment, its offset, its size and the bound): with BOUNDS_FIRST no table or memory was written;
  * LINK (the module has imports and the request had none), INVALID (initialised before; a table's element_size is not
- * that of a pointer). The instance must be deallocated in any case. (Wasmtime: initialize) */
+ * that of a pointer). The instance is good for nothing then but to be deallocated; after a TRAP in order, not before
+ * the tables that it imports, which may hold its functions. (Wasmtime: initialize) */
 int wasmpool_initialize(struct wasmpool_instance *instance, enum wasmpool_order order, struct wasmpool_error *error);
 
 /* Drop what is kept warm for a module: idle memories that hold its images give their pages back. Not needed before

@@ -52,7 +52,7 @@ static inline void put_section(struct Bytes *bytes, uint8_t id, const void *body
 
 #define TYPES                                                                                                          \
     "\2\x60\7\x7f\x7e\x7d\x7c\x7b\x70\x6f\1\x7f\x60\0\0" /* 0: all value types -> i32; 1: nothing -> nothing */
-#define IMPORTS                                                                                                        \
+#define SOME_IMPORTS                                                                                                        \
     "\5"                                                                                                               \
     "\3env\1f\0\0"                                                                                                     \
     "\3env\1t\1\x70\1\2\3"                                                                                             \
@@ -92,7 +92,7 @@ static inline void put_everything(struct Bytes *bytes) {
     begin(bytes);
     SECTION(bytes, 0, "\4nameanything");
     SECTION(bytes, 1, TYPES);
-    SECTION(bytes, 2, IMPORTS);
+    SECTION(bytes, 2, SOME_IMPORTS);
     SECTION(bytes, 3, "\2\1\1");
     SECTION(bytes, 4, "\2\x6f\1\5\xa\x70\0\0");
     SECTION(bytes, 5, "\1\1\1\x80\x80\4"); /* 1 to 65536 pages */
@@ -195,7 +195,7 @@ static inline void expect_items_after(const struct Before *before, size_t n_befo
 /* Behind that and the imports: one of each kind. */
 #define EXPECT_ITEMS_WITH_IMPORTS(...)                                                                                 \
     do {                                                                                                               \
-        static const struct Before before_[] = {BEFORE(1, TYPES), BEFORE(2, IMPORTS)};                                 \
+        static const struct Before before_[] = {BEFORE(1, TYPES), BEFORE(2, SOME_IMPORTS)};                                 \
         static const struct Item items_[] = {__VA_ARGS__};                                                             \
         expect_items_after(before_, 2, items_, sizeof(items_) / sizeof(items_[0]));                                    \
     } while (0)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "tests/client/binary.h"
 #include "tests/client/modules.h"
 
 #define TRAP WASMPOOL_E_TRAP
@@ -126,6 +127,13 @@ BothTest(bulk, memory_copy_moves_what_overlaps) {
     cr_assert(!memcmp(bulk.memory, "0101234567", 10));
     expect_eq(wasmpool_memory_copy(instance, 0, 0, 0, 2, 8), 0);
     cr_assert(!memcmp(bulk.memory, "0123456767", 10));
+    for (uint32_t i = 0; i < WASM_PAGE; i++)
+        wasmpool_instance_memory(instance, 1)->base[i] = (uint8_t)(i % 251);
+    expect_eq(wasmpool_memory_copy(instance, 1, 1, 1, 0, WASM_PAGE - 1), 0);
+    expect_eq(wasmpool_memory_copy(instance, 1, 1, 0, 77, WASM_PAGE - 77), 0);
+    for (uint32_t i = 0; i < WASM_PAGE - 77; i++)
+        cr_assert_eq(wasmpool_instance_memory(instance, 1)->base[i], (i + 76) % 251, "byte %u", i);
+    expect_eq(wasmpool_memory_fill(instance, 1, 0, 0, WASM_PAGE), 0);
     expect_eq(wasmpool_memory_copy(instance, 1, 0, WASM_PAGE - 10, 0, 10), 0);
     cr_assert(!memcmp(wasmpool_instance_memory(instance, 1)->base + WASM_PAGE - 10, "0123456767", 10));
     expect_eq(wasmpool_memory_copy(instance, 0, 1, 0, 0, WASM_PAGE), 0);
@@ -295,4 +303,25 @@ BothTest(bulk, table_fill_fills_and_traps) {
     expect_eq(wasmpool_table_fill(instance, 0, 0, NULL, 10), 0);
     expect_zero(bulk.table, 80);
     bulk_close(&bulk);
+}
+
+/* A passive segment of one imported global, in an instance that an engine has not linked. wabt does not assemble it. */
+Test(bulk, table_init_of_an_item_that_is_not_linked_traps) {
+    struct wasmpool_module *module;
+    struct wasmpool_instance *instance;
+    struct Fixture fixture;
+    struct Bytes bytes;
+
+    begin(&bytes);
+    SECTION(&bytes, 2, "\1\1m\1g\3\x70\0");
+    SECTION(&bytes, 4, "\1\x70\0\2");
+    SECTION(&bytes, 9, "\1\5\x70\2\xd0\x70\xb\x23\0\xb");
+    module = read_well(&bytes);
+    fixture_open(&fixture, EMBEDDED);
+    expect_result(&fixture, fixture_allocate(&fixture, module, &instance), 0);
+    expect_eq(wasmpool_table_init(instance, 0, 0, 0, 0, 2), TRAP);
+    expect_eq(wasmpool_table_init(instance, 0, 0, 0, 0, 1), 0);
+    wasmpool_deallocate_module(&instance);
+    wasmpool_module_free(module);
+    fixture_close(&fixture);
 }

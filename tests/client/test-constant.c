@@ -114,7 +114,7 @@ static union wasmpool_global_definition evaluate(const char *body, size_t n, int
     memset(&value, 0xa5, sizeof(value));
     begin(&bytes);
     SECTION(&bytes, 1, TYPES);
-    SECTION(&bytes, 2, IMPORTS);
+    SECTION(&bytes, 2, SOME_IMPORTS);
     put_section(&bytes, 6, body, n);
     module = read_well(&bytes);
     scope.expressions = module->expressions;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "client/pool.h"
 #include "client/template.h"
+#include "shared/memfd.h"
 #include "tests/client/modules.h"
 
 #define HOST_PAGE 4096
-#define MIB (UINT32_C(1) << 20)
 
 /* ------------------------------------------------------------------------------------------------ made once */
 
@@ -250,6 +251,30 @@ BothTest(image, of_a_module_that_was_freed_is_not_found_again) {
         expect_contents(instance, 1, segments, 1);
         wasmpool_deallocate_module(&instance);
     }
+    fixture_close(&fixture);
+}
+
+/* A slot that was taken away while it was idle comes back without its image, though it held it. */
+Test(image, is_written_again_when_the_slot_was_taken_back_meanwhile) {
+    const struct ModulesSegment segments[] = {{100, 4, "text"}, {5 * WASM_PAGE, 4, "more"}};
+    struct wasmpool_module *module = modules_make(6, segments, 2);
+    struct Fixture fixture;
+
+    fixture_open(&fixture, EMBEDDED, "total_memories=1");
+    for (int i = 0; i < 3; i++) {
+        struct wasmpool_instance *instance = modules_instantiate(&fixture, module, NULL, 0);
+        struct Taken slot;
+
+        expect_contents(instance, 6, segments, 2);
+        cr_assert(shelf_find(fixture.pool, wasmpool_instance_memory(instance, 0)->allocation, &slot));
+        wasmpool_deallocate_module(&instance);
+        expect_eq(lease_revoke(slot.entry, lease_generation(lease_load(slot.entry))), 0);
+        expect_eq(
+            memfd_punch(slot.slab->fd, shape_slot_offset(&slot.slab->shape, slot.index), slot.slab->shape.slot_bytes),
+            0);
+        expect_eq(lease_grant(slot.entry, lease_generation(lease_load(slot.entry))), 0);
+    }
+    wasmpool_module_free(module);
     fixture_close(&fixture);
 }
 

@@ -281,6 +281,9 @@ static void expect_places(enum Implementation implementation, enum wasmpool_orde
         placed_allocate(&placed, &fixture, PLACES[i].element, PLACES[i].data);
         expect_result(&fixture, wasmpool_initialize(placed.instance, order, &fixture.error), wanted);
         expect_eq(placed_written(&placed), !wanted || order == WASMPOOL_IN_ORDER ? PLACES[i].in_order : 0);
+        /* What was active is dropped, also where no image held it. */
+        for (uint32_t d = 0; d < 3 && !wanted; d++)
+            expect_eq(wasmpool_memory_init(placed.instance, 0, d, 0, 0, 1), WASMPOOL_E_TRAP);
         if (wanted) {
             expect_says(fixture.error.message, PLACES[i].segment);
             expect_eq(fixture.error.use, PLACES[i].offset);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "client/template.h"
 #include "tests/client/modules.h"
 
 #include <errno.h>
@@ -345,6 +346,26 @@ BothTest(instance, exports_are_found_by_name_as_something_to_import) {
     expect_eq(wasmpool_instance_export(instance, "", &item), -ENOENT);
     expect_eq(item.index, 99);
     wasmpool_deallocate_module(&instance);
+    wasmpool_module_free(module);
+    fixture_close(&fixture);
+}
+
+BothTest(instance, is_counted_by_its_module) {
+    struct wasmpool_module *module = modules_load("image");
+    struct wasmpool_instance *instances[N];
+    struct Fixture fixture;
+
+    fixture_open(&fixture, implementation);
+    cr_assert(refs_none(&module->template->refs));
+    for (int i = 0; i < N; i++) {
+        expect_result(&fixture, fixture_allocate(&fixture, module, &instances[i]), 0);
+        cr_assert(!refs_none(&module->template->refs));
+    }
+    for (int i = 0; i < N; i++) {
+        cr_assert(!refs_none(&module->template->refs));
+        wasmpool_deallocate_module(&instances[i]);
+    }
+    cr_assert(refs_none(&module->template->refs));
     wasmpool_module_free(module);
     fixture_close(&fixture);
 }

@@ -203,3 +203,89 @@ BothTest(limiter, is_that_of_the_instance_that_owns_what_grows) {
     wasmpool_module_free(exporter_module);
     fixture_close(&fixture);
 }
+
+/* One that grows what it is asked about. */
+struct Meddler {
+    struct wasmpool_limiter limiter;
+    struct wasmpool *pool;
+    struct wasmpool_memory *memory;
+    struct wasmpool_table *table;
+    bool is_inside;
+};
+
+static bool meddler_memory(void *data, uint64_t current, uint64_t desired, uint64_t maximum) {
+    struct Meddler *meddler = data;
+
+    (void)current, (void)desired, (void)maximum;
+    if (meddler->memory && !meddler->is_inside) {
+        meddler->is_inside = true;
+        expect_eq(wasmpool_grow_memory(meddler->pool, meddler->memory, 2), 1);
+    }
+    return true;
+}
+
+static bool meddler_table(void *data, uint64_t current, uint64_t desired, uint64_t maximum) {
+    struct Meddler *meddler = data;
+
+    (void)current, (void)desired, (void)maximum;
+    if (meddler->table && !meddler->is_inside) {
+        meddler->is_inside = true;
+        expect_eq(wasmpool_grow_table(meddler->pool, meddler->table, 20, NULL), 10);
+    }
+    return true;
+}
+
+/* The growth that was asked about would shrink it, and what lies beyond would not be reset. */
+BothTest(limiter, that_grows_the_same_memory_or_table_has_its_way) {
+    struct Meddler meddler = {.limiter = {meddler_memory, meddler_table, &meddler}};
+    struct wasmpool_module *module = describe();
+    struct wasmpool_request request = {.module = module, .limiter = &meddler.limiter};
+    struct wasmpool_instance *instance;
+    struct Fixture fixture;
+
+    fixture_open(&fixture, implementation, ROOM, "total_memories=2", "total_tables=2");
+    expect_result(&fixture, wasmpool_allocate_module(fixture.pool, &request, &instance, &fixture.error), 0);
+    meddler.pool = fixture.pool;
+    meddler.memory = wasmpool_instance_memory(instance, 0);
+    meddler.table = wasmpool_instance_table(instance, 0);
+    expect_eq(wasmpool_grow_memory(fixture.pool, meddler.memory, 1), -1);
+    expect_bounds(meddler.memory, 3);
+    meddler.is_inside = false;
+    expect_eq(wasmpool_grow_table(fixture.pool, meddler.table, 1, NULL), -1);
+    expect_eq(meddler.table->current_elements, 30);
+    memset(meddler.memory->base, 0x5a, meddler.memory->current_length);
+    memset(meddler.table->base, 0x5a, 30 * 8);
+    wasmpool_deallocate_module(&instance);
+    expect_result(&fixture, fixture_allocate(&fixture, module, &instance), 0);
+    expect_eq(wasmpool_grow_memory(fixture.pool, wasmpool_instance_memory(instance, 0), 2), 1);
+    expect_zero(wasmpool_instance_memory(instance, 0)->base, 3 * WASM_PAGE);
+    expect_eq(wasmpool_grow_table(fixture.pool, wasmpool_instance_table(instance, 0), 20, NULL), 10);
+    expect_zero(wasmpool_instance_table(instance, 0)->base, 30 * 8);
+    wasmpool_deallocate_module(&instance);
+    wasmpool_module_free(module);
+    fixture_close(&fixture);
+}
+
+static bool maximum_is_endless(void *data, uint64_t current, uint64_t desired, uint64_t maximum) {
+    (void)current, (void)desired;
+    *(uint64_t *)data = maximum;
+    return true;
+}
+
+Test(limiter, a_maximum_beyond_64_bits_of_bytes_is_endless) {
+    struct wasmpool_memory_type type = {.minimum = 1, .maximum = UINT64_C(1) << 48, .has_maximum = true};
+    uint64_t maximum = 0;
+    struct wasmpool_limiter limiter = {.memory_growing = maximum_is_endless, .data = &maximum};
+    struct wasmpool_module *module =
+        fixture_describe(&(struct wasmpool_module_description){.memories = &type, .n_memories = 1});
+    struct wasmpool_request request = {.module = module, .limiter = &limiter};
+    struct wasmpool_instance *instance;
+    struct Fixture fixture;
+
+    fixture_open(&fixture, EMBEDDED);
+    expect_result(&fixture, wasmpool_allocate_module(fixture.pool, &request, &instance, &fixture.error), 0);
+    expect_eq(maximum, UINT64_MAX);
+    wasmpool_deallocate_module(&instance);
+    wasmpool_module_free(module);
+    fixture_close(&fixture);
+}

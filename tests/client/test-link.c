@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "tests/client/binary.h"
 #include "tests/client/modules.h"
 
 #define ROOM "max_memories_per_module=8", "max_tables_per_module=8"
@@ -314,4 +315,22 @@ Test(link, tables_of_another_allocator_must_have_elements_of_the_same_size) {
     wasmpool_deallocate_module(&seller);
     fixture_close(&wide);
     market_close(&market);
+}
+
+/* Names come from whoever made the binary, the message goes to a terminal. */
+Test(link, names_in_messages_are_printable) {
+    struct wasmpool_module *module;
+    struct wasmpool_instance *instance;
+    struct wasmpool_extern import = {.kind = WASMPOOL_EXTERNAL_MEMORY};
+    struct Fixture fixture;
+    struct Bytes bytes;
+
+    begin(&bytes);
+    SECTION(&bytes, 2, "\1\3a\nb\4\x1b[2J\2\0\1");
+    module = read_well(&bytes);
+    fixture_open(&fixture, EMBEDDED);
+    expect_result(&fixture, modules_allocate(&fixture, module, &import, 1, &instance), WASMPOOL_E_LINK);
+    expect_says(fixture.error.message, "import 0, memory a?b.?[2J: ");
+    wasmpool_module_free(module);
+    fixture_close(&fixture);
 }

@@ -124,6 +124,20 @@ BothTest(metrics, resident_is_what_is_kept) {
     wasmpool_module_free(module);
 }
 
+/* Clean, kept, and without a page: nothing was ever written. */
+BothTest(metrics, what_was_never_touched_is_not_warm) {
+    struct wasmpool_module *module = fixture_module(1, 100, 0, 0);
+    struct wasmpool_instance *instance;
+    struct Fixture fixture;
+
+    fixture_open(&fixture, implementation, TWO);
+    expect_result(&fixture, fixture_allocate(&fixture, module, &instance), 0);
+    wasmpool_deallocate_module(&instance);
+    expect_metrics(&fixture, .idle_instances = 1, .idle_memories = 1, .slabs = 2);
+    wasmpool_module_free(module);
+    fixture_close(&fixture);
+}
+
 BothTest(metrics, purging_makes_cold) {
     const struct ModulesSegment segments[] = {{100, 4, "text"}};
     struct wasmpool_module *module = modules_make(1, segments, 1);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "tests/client/binary.h"
 
+#include "client/binary.h"
+
 #include <errno.h>
 
 /* What is read, and what no binary may do to the reader. Sections' rules are tested in test-section.c and
@@ -211,7 +213,7 @@ Test(reader, a_module_that_is_cut_off_anywhere_is_malformed) {
 /* The same within one section whose size is right for what is left. */
 Test(reader, a_section_that_is_cut_off_anywhere_is_malformed) {
     static const struct Before sections[] = {BEFORE(1, TYPES),
-                                             BEFORE(2, IMPORTS),
+                                             BEFORE(2, SOME_IMPORTS),
                                              BEFORE(3, "\2\1\1"),
                                              BEFORE(4, "\2\x6f\1\5\xa\x70\0\0"),
                                              BEFORE(6, GLOBALS),
@@ -231,7 +233,7 @@ Test(reader, a_section_that_is_cut_off_anywhere_is_malformed) {
             if (sections[i].section > 1)
                 SECTION(&bytes, 1, TYPES);
             if (sections[i].section > 2)
-                SECTION(&bytes, 2, IMPORTS);
+                SECTION(&bytes, 2, SOME_IMPORTS);
             put_section(&bytes, sections[i].section, sections[i].body, cut);
             expect_refusal(bytes.at, bytes.n, MALFORMED, "unexpected end");
         }
@@ -305,7 +307,7 @@ Test(reader, counts_are_not_believed) {
         if (sections[i].section > 1)
             SECTION(&bytes, 1, TYPES);
         if (sections[i].section > 2)
-            SECTION(&bytes, 2, IMPORTS);
+            SECTION(&bytes, 2, SOME_IMPORTS);
         put_section(&bytes, sections[i].section, sections[i].body, sections[i].n);
         expect_refusal(bytes.at, bytes.n, MALFORMED, "unexpected end");
     }
@@ -317,7 +319,7 @@ Test(reader, imported_items_count_towards_the_limits) {
 
     begin(&bytes);
     SECTION(&bytes, 1, TYPES);
-    SECTION(&bytes, 2, IMPORTS);
+    SECTION(&bytes, 2, SOME_IMPORTS);
     SECTION(&bytes, 4, "\x64");
     error = expect_refusal(bytes.at, bytes.n, INVALID, "table: 101 exceeds the limit module_tables of 100");
     expect_eq(error.ask, 101);
@@ -459,6 +461,25 @@ Test(reader, names_have_a_limit) {
 
 /* ------------------------------------------------------------------------------------------------ integers */
 
+/* The NUL behind the last name counts too; once the limit is reached nothing more is taken, not even nothing. */
+Test(reader, the_limit_of_all_names_cannot_be_stepped_over) {
+    struct wasmpool_error error;
+    struct Binary binary = {.section = "import", .error = &error};
+    uint8_t text[8] = "\7abcdefg";
+    struct Buffer names = {.at = malloc(8), .capacity = MODULE_NAMES_BYTES_MAX + 8};
+
+    for (uint64_t n = MODULE_NAMES_BYTES_MAX - 7; n <= MODULE_NAMES_BYTES_MAX + 1; n++) {
+        names.n = n;
+        binary.result = 0;
+        input_init_bytes(&binary.input, text, sizeof(text));
+        binary_name(&binary, &names);
+        expect_eq(binary.result, INVALID);
+        cr_assert_str_eq(error.limit, "module_names_bytes");
+        expect_eq(names.n, n);
+    }
+    free(names.at);
+}
+
 Test(reader, integers_are_neither_too_long_nor_too_large) {
     EXPECT_ITEMS(ITEM(5, "\1\0\x81\x80\x80\x80\0", 0, ""), /* 1, with padding: allowed */
                  ITEM(4, "\1\x70\0\xff\xff\xff\xff\xf", 0, ""),
@@ -519,7 +540,7 @@ Test(reader, faults_say_where) {
         if (item->section > 1)
             SECTION(&bytes, 1, TYPES);
         if (item->section > 2)
-            SECTION(&bytes, 2, IMPORTS);
+            SECTION(&bytes, 2, SOME_IMPORTS);
         snprintf(says, sizeof(says), "at offset %#zx%s", bytes.n + 3 + cases[i].offset, item->says);
         put_section(&bytes, item->section, item->body, item->n);
         expect_refusal(bytes.at, bytes.n, item->code, says);
