@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "tests/bench/figures.h"
 #include "tests/bench/report.h"
-#include "tests/bench/series.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -21,12 +20,15 @@ struct Bench {
     const char *json;
     unsigned repetitions;
     struct Series series;
+    struct Instances instances;
+    struct Reading reading;
     struct Figures figures;
 };
 
 static void parse(struct Bench *bench, int argc, char **argv) {
     static const struct option options[] = {
         {"cycle", required_argument, NULL, 'c'},
+        {"modules", required_argument, NULL, 'm'},
         {"json", required_argument, NULL, 'j'},
         {"repetitions", required_argument, NULL, 'r'},
         {NULL, 0, NULL, 0},
@@ -37,6 +39,9 @@ static void parse(struct Bench *bench, int argc, char **argv) {
         switch (option) {
         case 'c':
             bench->series.program = optarg;
+            break;
+        case 'm':
+            bench->instances.modules = bench->reading.modules = optarg;
             break;
         case 'j':
             bench->json = optarg;
@@ -49,10 +54,13 @@ static void parse(struct Bench *bench, int argc, char **argv) {
             exit(2);
         }
     bench->series.address = getenv("BENCH_ADDRESS");
-    if (!bench->series.program || !bench->series.address) {
-        fprintf(stderr, "usage: with-daemon DAEMON -- bench --cycle BENCH-CYCLE [--json FILE] [--repetitions N]\n");
+    if (!bench->series.program || !bench->series.address || !bench->instances.modules) {
+        fprintf(stderr, "usage: with-daemon DAEMON -- bench --cycle BENCH-CYCLE --modules DIRECTORY [--json FILE] "
+                        "[--repetitions N]\n");
         exit(2);
     }
+    bench->instances.program = bench->reading.program = bench->series.program;
+    bench->instances.address = bench->series.address;
 }
 
 static bool one_processor(void) {
@@ -68,6 +76,10 @@ static int repeat(struct Bench *bench) {
     bench->series.one_processor = one_processor();
     for (unsigned i = 0; i < bench->repetitions && !r; i++) {
         r = series_repeat(&bench->series, i);
+        if (!r)
+            r = instances_repeat(&bench->instances, i);
+        if (!r)
+            r = reading_repeat(&bench->reading);
         if (!r && !bench->series.one_processor)
             r = series_repeat_gain(&bench->series);
     }
@@ -79,6 +91,7 @@ static int repeat(struct Bench *bench) {
 
 int main(int argc, char **argv) {
     static struct Bench bench = {.repetitions = REPETITIONS};
+    struct Report report = {&bench.series, &bench.instances, &bench.reading, &bench.figures};
     int r, missed = 0;
 
     parse(&bench, argc, argv);
@@ -88,10 +101,11 @@ int main(int argc, char **argv) {
         return 2;
     }
     figures_add_timed(&bench.figures, &bench.series);
+    figures_add_reading(&bench.figures, &bench.reading);
     figures_add_counted(&bench.figures, &bench.series);
-    report_text(&bench.series, &bench.figures);
+    report_text(&report);
     if (bench.json) {
-        r = report_json(&bench.series, &bench.figures, bench.json);
+        r = report_json(&report, bench.json);
         if (r) {
             fprintf(stderr, "bench: %s: %s\n", bench.json, strerror(-r));
             return 2;

@@ -11,14 +11,16 @@
 #include <string.h>
 
 /* bench-cycle: do one thing over and over, and say how long it took. Prints a line "cycles nanoseconds" for each
- * process; with --watch also "watched timeslices nanoseconds", and how many nanoseconds went by. With --cycles it makes
- * no system call of its own while it measures. */
+ * process; with --watch also "watched timeslices nanoseconds", and how many nanoseconds went by, and with --peak "peak
+ * bytes". With --cycles it makes no system call of its own while it measures. */
 
 #define PROCESSES_MAX 64
 #define SLICE_NS 1000000 /* shorter than the scheduler's own */
 
 static const struct Work *const WORKS[] = {
-    &WORK_POOL, &WORK_STOCK, &WORK_ZERO, &WORK_CAS, &WORK_CLOCK, &WORK_ROUNDTRIP_NEAR, &WORK_ROUNDTRIP_FAR,
+    &WORK_POOL,          &WORK_STOCK,     &WORK_ZERO,      &WORK_CAS,      &WORK_CLOCK,         &WORK_ROUNDTRIP_NEAR,
+    &WORK_ROUNDTRIP_FAR, &WORK_READ,      &WORK_READ_FILE, &WORK_INSTANCE, &WORK_COPY_TEMPLATE, &WORK_COPY_TABLE,
+    &WORK_COPY_PAGES,
 };
 #define WORKS_N (sizeof(WORKS) / sizeof(WORKS[0]))
 
@@ -28,7 +30,7 @@ struct Cycle {
     uint64_t warm, cycles, ms, hold;
     uint32_t processes, rounds;
     int watch; /* pid; 0: nobody */
-    bool pin;
+    bool pin, peak;
 };
 
 struct CycleResult {
@@ -127,6 +129,8 @@ static void measure(const struct Cycle *cycle, struct CycleBoard *board, uint32_
                (unsigned long long)(after.ns - before.ns), (unsigned long long)(work_now_ns() - start));
     }
     cycle->work->close(state);
+    if (cycle->peak)
+        printf("peak %llu\n", (unsigned long long)work_peak_bytes());
 }
 
 /* ------------------------------------------------------------------------------------------------ processes */
@@ -158,7 +162,8 @@ static const struct option OPTIONS[] = {
     {"ms", required_argument, NULL, 'T'},      {"hold", required_argument, NULL, 'H'},
     {"watch", required_argument, NULL, 'P'},   {"processes", required_argument, NULL, 'p'},
     {"pin", no_argument, NULL, 'n'},           {"against", required_argument, NULL, 'A'},
-    {"rounds", required_argument, NULL, 'r'},  {"help", no_argument, NULL, 'h'},
+    {"rounds", required_argument, NULL, 'r'},  {"file", required_argument, NULL, 'f'},
+    {"peak", no_argument, NULL, 'k'},          {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
 
@@ -166,6 +171,7 @@ static void usage(void) {
     printf("usage: bench-cycle [OPTION...]\n"
            "  --work W       what to do, see below (pool)\n"
            "  --module M     empty, memory64k, memory1m or table1000 (empty)\n"
+           "  --file F       a WebAssembly binary, for the works that read one\n"
            "  --touch N      host pages that each cycle writes to, at most %d (0)\n"
            "  --address A    of the library's allocator ($WASMPOOL_ADDRESS, else embedded:)\n"
            "  --warm N       cycles before the clock runs (1000)\n"
@@ -175,6 +181,7 @@ static void usage(void) {
            "  --processes N  side by side, started together (1)\n"
            "  --pin          process i on processor i\n"
            "  --watch PID    also how often and how long that process ran meanwhile\n"
+           "  --peak         also the most memory that was resident\n"
            "  --against W    instead: what a second process gains, beside that work; a line for each round\n"
            "  --rounds N     so many (20)\n"
            "works:\n",
@@ -241,8 +248,14 @@ static void set_option(struct Cycle *cycle, int option, const char *value) {
     case 'r':
         cycle->rounds = (uint32_t)number(value, 1000);
         break;
+    case 'f':
+        cycle->options.file = value;
+        break;
     case 'n':
         cycle->pin = true;
+        break;
+    case 'k':
+        cycle->peak = true;
         break;
     case 'h':
         usage();

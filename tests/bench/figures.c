@@ -6,11 +6,15 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define EMPTY_NS 60
 #define GAIN_LEAST 0.9
 #define ROUND_TRIPS_MOST 4
 #define HELD 64 /* a slab's memories */
+#define READ_GB_S 0.5
+/* The kernel counts resident pages for each processor apart, and adds them up when there are this many. */
+#define PEAK_PAGES 64
 
 __attribute__((format(printf, 5, 6)))
 static void figures_add(struct Figures *figures, enum Outcome outcome, double value, double bound, const char *format,
@@ -56,6 +60,31 @@ void figures_add_timed(struct Figures *figures, const struct Series *series) {
                     "of it, must be at least %.1f",
                     sample_median(&series->gain_cycle), sample_median(&series->gain_zero), ratio,
                     sample_quantile(&series->gain_ratio, 0.25), sample_quantile(&series->gain_ratio, 0.75), GAIN_LEAST);
+}
+
+/* ------------------------------------------------------------------------------------------------ reading */
+
+static void figures_add_rate(struct Figures *figures, const struct Reading *reading, const struct Sample *rate,
+                             const char *from) {
+    figures_add(figures, sample_median(rate) >= READ_GB_S ? FIGURE_OK : FIGURE_MISSED, sample_median(rate), READ_GB_S,
+                "reading %d data segments, %.1f MB, from %s: %.2f GB/s (%.2f..%.2f), must be at least %.1f",
+                READING_SEGMENTS, (double)reading->bytes / 1e6, from, sample_median(rate), sample_quantile(rate, 0.25),
+                sample_quantile(rate, 0.75), READ_GB_S);
+}
+
+void figures_add_reading(struct Figures *figures, const struct Reading *reading) {
+    const struct Sample *small = &reading->bodies_peak[BODIES_SMALL], *large = &reading->bodies_peak[BODIES_LARGE];
+    double pages = (sample_median(large) - sample_median(small)) / (double)sysconf(_SC_PAGESIZE);
+
+    figures_add_rate(figures, reading, &reading->from_file, "a file");
+    figures_add_rate(figures, reading, &reading->from_memory, "memory");
+    figures_add(figures, pages <= PEAK_PAGES && pages >= -PEAK_PAGES ? FIGURE_OK : FIGURE_MISSED, pages, PEAK_PAGES,
+                "reading functions of %.0f MB takes %.2f MB of memory (%.2f..%.2f), of %.0f MB %.2f MB (%.2f..%.2f): "
+                "%+.0f pages, must be at most %d",
+                (double)reading->body_bytes[BODIES_SMALL] / 1e6, sample_median(small) / 1e6,
+                sample_quantile(small, 0.25) / 1e6, sample_quantile(small, 0.75) / 1e6,
+                (double)reading->body_bytes[BODIES_LARGE] / 1e6, sample_median(large) / 1e6,
+                sample_quantile(large, 0.25) / 1e6, sample_quantile(large, 0.75) / 1e6, pages, PEAK_PAGES);
 }
 
 /* ------------------------------------------------------------------------------------------------ counted */

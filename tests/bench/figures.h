@@ -4,6 +4,7 @@
 
 /* What must hold, with the figures that show whether it does. */
 
+#include "tests/bench/reading.h"
 #include "tests/bench/series.h"
 
 enum Outcome { FIGURE_OK, FIGURE_MISSED, FIGURE_SKIPPED };
@@ -23,6 +24,9 @@ struct Figures {
 
 /* From what was timed. */
 void figures_add_timed(struct Figures *figures, const struct Series *series);
+
+/* Of reading binaries: rates and memory. */
+void figures_add_reading(struct Figures *figures, const struct Reading *reading);
 
 /* Counted in one run each under strace: round trips, file descriptors and mappings. */
 void figures_add_counted(struct Figures *figures, const struct Series *series);

@@ -11,19 +11,23 @@ static const char *const OUTCOMES[] = {"ok", "MISSED", "skipped"};
 
 /* ------------------------------------------------------------------------------------------------ text */
 
-static void report_sample(const struct Sample *sample) {
+static void report_digits(const struct Sample *sample, int digits) {
     char spread[40];
 
     if (!sample->n) {
         printf(" %22s", "");
         return;
     }
-    snprintf(spread, sizeof(spread), "%.*f..%.*f", sample_median(sample) < 100, sample_quantile(sample, 0.25),
-             sample_median(sample) < 100, sample_quantile(sample, 0.75));
-    printf(" %8.*f %13s", sample_median(sample) < 100, sample_median(sample), spread);
+    snprintf(spread, sizeof(spread), "%.*f..%.*f", digits, sample_quantile(sample, 0.25), digits,
+             sample_quantile(sample, 0.75));
+    printf(" %8.*f %13s", digits, sample_median(sample), spread);
 }
 
-void report_text(const struct Series *series, const struct Figures *figures) {
+static void report_sample(const struct Sample *sample) {
+    report_digits(sample, sample->n && sample_median(sample) < 100);
+}
+
+static void report_series(const struct Series *series) {
     printf("Nanoseconds a cycle (allocate and deallocate an instance, or instantiate and free one), median and\n"
            "quartiles of %u repetitions in fresh processes:\n\n%-27s",
            series->cells[0][0].n, "");
@@ -42,7 +46,48 @@ void report_text(const struct Series *series, const struct Figures *figures) {
         report_sample(&series->floors[i]);
         printf("\n");
     }
-    printf("\n");
+}
+
+static void report_instances(const struct Instances *instances) {
+    static const char *const titles[] = {"embedded", "daemon", "floor", "embedded / floor", "daemon / floor"};
+
+    printf("\nNanoseconds a cycle of a binary (allocate, initialize and deallocate an instance), beside the sum of\n"
+           "its floors (copy of the VMContext's template + of the table + of the dirty pages):\n\n%-27s",
+           "");
+    for (unsigned i = 0; i < sizeof(titles) / sizeof(titles[0]); i++)
+        printf(" %22s", titles[i]);
+    printf("  floors\n");
+    for (unsigned i = 0; i < INSTANCES_N; i++) {
+        const struct InstanceCell *cell = &instances->cells[i];
+
+        printf("%-27s", INSTANCE_ROWS[i].title);
+        for (unsigned column = 0; column < INSTANCE_COLUMNS_N; column++)
+            report_sample(&cell->cost[column]);
+        report_sample(&cell->floor);
+        for (unsigned column = 0; column < INSTANCE_COLUMNS_N; column++)
+            report_digits(&cell->ratio[column], 2);
+        printf(" ");
+        for (unsigned part = 0; part < PARTS_N; part++)
+            printf("%s%.1f", part ? " + " : " ", cell->parts[part].n ? sample_median(&cell->parts[part]) : 0);
+        printf("\n");
+    }
+}
+
+static void report_reading(const struct Reading *reading) {
+    printf("\nReading %d data segments, %.1f MB, once, with the process that does it: %.1f ms (%.1f..%.1f), %.1f MB\n"
+           "of memory; wasm-objdump -h of the same file: %.1f ms (%.1f..%.1f)\n\n",
+           READING_SEGMENTS, (double)reading->bytes / 1e6, sample_median(&reading->command_ns) / 1e6,
+           sample_quantile(&reading->command_ns, 0.25) / 1e6, sample_quantile(&reading->command_ns, 0.75) / 1e6,
+           sample_median(&reading->segments_peak) / 1e6, sample_median(&reading->objdump_ns) / 1e6,
+           sample_quantile(&reading->objdump_ns, 0.25) / 1e6, sample_quantile(&reading->objdump_ns, 0.75) / 1e6);
+}
+
+void report_text(const struct Report *report) {
+    const struct Figures *figures = report->figures;
+
+    report_series(report->series);
+    report_instances(report->instances);
+    report_reading(report->reading);
     for (unsigned i = 0; i < figures->n; i++)
         printf("%-7s  %s\n", OUTCOMES[figures->at[i].outcome], figures->at[i].text);
 }
@@ -78,6 +123,48 @@ static json_t *report_json_cycles(const struct Series *series) {
     return cycles;
 }
 
+static json_t *report_json_instances(const struct Instances *instances) {
+    json_t *array = json_array();
+
+    for (unsigned i = 0; i < INSTANCES_N; i++) {
+        const struct InstanceCell *cell = &instances->cells[i];
+
+        json_array_append_new(
+            array, json_pack("{s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o}}",
+                             "title", INSTANCE_ROWS[i].title, "module", INSTANCE_ROWS[i].module,
+                             "touched_pages", (int)INSTANCE_ROWS[i].touch,
+                             "embedded", report_json_sample(&cell->cost[INSTANCE_EMBEDDED]),
+                             "daemon", report_json_sample(&cell->cost[INSTANCE_DAEMON]),
+                             "floor", report_json_sample(&cell->floor),
+                             "embedded_over_floor", report_json_sample(&cell->ratio[INSTANCE_EMBEDDED]),
+                             "daemon_over_floor", report_json_sample(&cell->ratio[INSTANCE_DAEMON]), "floors",
+                             "template", report_json_sample(&cell->parts[PART_TEMPLATE]),
+                             "table", report_json_sample(&cell->parts[PART_TABLE]),
+                             "pages", report_json_sample(&cell->parts[PART_PAGES])));
+    }
+    return array;
+}
+
+static json_t *report_json_bodies(const struct Reading *reading) {
+    json_t *array = json_array();
+
+    for (unsigned i = 0; i < BODIES_N; i++)
+        json_array_append_new(array, json_pack("{s:I, s:o, s:o}", "bytes", (json_int_t)reading->body_bytes[i],
+                                               "peak_bytes", report_json_sample(&reading->bodies_peak[i]),
+                                               "ns", report_json_sample(&reading->bodies_ns[i])));
+    return array;
+}
+
+static json_t *report_json_reading(const struct Reading *reading) {
+    return json_pack("{s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
+                     "data_segments", READING_SEGMENTS, "bytes", (json_int_t)reading->bytes,
+                     "file_bytes_per_ns", report_json_sample(&reading->from_file),
+                     "memory_bytes_per_ns", report_json_sample(&reading->from_memory),
+                     "peak_bytes", report_json_sample(&reading->segments_peak),
+                     "command_ns", report_json_sample(&reading->command_ns),
+                     "objdump_ns", report_json_sample(&reading->objdump_ns), "bodies", report_json_bodies(reading));
+}
+
 static json_t *report_json_figures(const struct Figures *figures) {
     json_t *array = json_array();
 
@@ -88,24 +175,28 @@ static json_t *report_json_figures(const struct Figures *figures) {
     return array;
 }
 
-int report_json(const struct Series *series, const struct Figures *figures, const char *path) {
-    json_t *report, *floors = json_object();
+int report_json(const struct Report *report, const char *path) {
+    const struct Series *series = report->series;
+    json_t *root, *floors = json_object();
     struct utsname host;
     int r;
 
     uname(&host);
     for (unsigned i = 0; i < FLOORS_N; i++)
         json_object_set_new(floors, FLOORS[i].work, report_json_sample(&series->floors[i]));
-    report = json_pack("{s:s, s:s, s:s, s:I, s:s, s:o, s:o, s:{s:o, s:o, s:o}, s:o}",
-                       "version", WASMPOOL_VERSION, "kernel", host.release, "machine", host.machine,
-                       "processors", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "unit", "ns",
-                       "cycles", report_json_cycles(series), "floors", floors, "second_process",
-                       "gain_of_zeroing", report_json_sample(&series->gain_zero),
-                       "gain_of_cycles", report_json_sample(&series->gain_cycle),
-                       "ratio", report_json_sample(&series->gain_ratio), "checks", report_json_figures(figures));
-    if (!report)
+    root = json_pack("{s:s, s:s, s:s, s:I, s:s, s:o, s:o, s:{s:o, s:o, s:o}, s:o, s:o, s:o}",
+                     "version", WASMPOOL_VERSION, "kernel", host.release, "machine", host.machine,
+                     "processors", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "unit", "ns",
+                     "cycles", report_json_cycles(series), "floors", floors, "second_process",
+                     "gain_of_zeroing", report_json_sample(&series->gain_zero),
+                     "gain_of_cycles", report_json_sample(&series->gain_cycle),
+                     "ratio", report_json_sample(&series->gain_ratio),
+                     "instances", report_json_instances(report->instances),
+                     "reading", report_json_reading(report->reading),
+                     "checks", report_json_figures(report->figures));
+    if (!root)
         return -ENOMEM;
-    r = json_dump_file(report, path, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) ? -EIO : 0;
-    json_decref(report);
+    r = json_dump_file(root, path, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) ? -EIO : 0;
+    json_decref(root);
     return r;
 }

@@ -3,12 +3,21 @@
 #define TESTS_BENCH_REPORT_H
 
 #include "tests/bench/figures.h"
+#include "tests/bench/instances.h"
+#include "tests/bench/reading.h"
 #include "tests/bench/series.h"
 
+struct Report {
+    const struct Series *series;
+    const struct Instances *instances;
+    const struct Reading *reading;
+    const struct Figures *figures;
+};
+
 /* For people, on standard output. */
-void report_text(const struct Series *series, const struct Figures *figures);
+void report_text(const struct Report *report);
 
 /* For programs. 0 or a negative errno. */
-int report_json(const struct Series *series, const struct Figures *figures, const char *path);
+int report_json(const struct Report *report, const char *path);
 
 #endif

@@ -6,6 +6,7 @@
 #include <spawn.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define RUNNER_ARGUMENTS_MAX 40
@@ -32,8 +33,8 @@ static void arguments_add_number(struct Arguments *arguments, const char *option
 }
 
 static void arguments_add_task(struct Arguments *arguments, const char *program, const struct Task *task) {
-    const char *const texts[] = {"--work", task->work, "--module", task->module, "--address", task->address,
-                                 "--against", task->against};
+    const char *const texts[] = {"--work",    task->work,    "--module",  task->module, "--file", task->file,
+                                 "--address", task->address, "--against", task->against};
 
     arguments_add(arguments, program);
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i += 2)
@@ -41,6 +42,8 @@ static void arguments_add_task(struct Arguments *arguments, const char *program,
             arguments_add(arguments, texts[i]);
             arguments_add(arguments, texts[i + 1]);
         }
+    if (task->peak)
+        arguments_add(arguments, "--peak");
     arguments_add_number(arguments, "--touch", task->touch);
     arguments_add_number(arguments, "--warm", task->warm);
     arguments_add_number(arguments, "--processes", task->processes ? task->processes : 1);
@@ -87,7 +90,7 @@ static int runner_wait(pid_t pid) {
 
 int runner_measure(const char *program, const struct Task *task, struct Rate *ratep) {
     struct Arguments arguments = {.n = 0};
-    unsigned long long cycles, ns;
+    unsigned long long cycles, ns, peak = 0;
     struct Rate rate = {0};
     unsigned lines = 0;
     FILE *file = NULL;
@@ -103,6 +106,8 @@ int runner_measure(const char *program, const struct Task *task, struct Rate *ra
         rate.per_us += (double)cycles * 1e3 / (double)ns;
         lines++;
     }
+    if (file && task->peak && fscanf(file, " peak %llu", &peak) != 1)
+        lines = 0;
     if (file)
         fclose(file);
     r = runner_wait(pid);
@@ -111,8 +116,50 @@ int runner_measure(const char *program, const struct Task *task, struct Rate *ra
     if (lines != (task->processes ? task->processes : 1))
         return -EPROTO;
     rate.ns /= lines;
+    rate.peak_bytes = (double)peak;
     *ratep = rate;
     return 0;
+}
+
+static double runner_now_ns(void) {
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+static int runner_time_arguments(struct Arguments *arguments, double *nsp) {
+    double start = runner_now_ns();
+    char output[256];
+    FILE *file = NULL;
+    pid_t pid;
+    int r = runner_start(arguments, 1, &pid, &file);
+
+    if (r)
+        return r;
+    while (file && fgets(output, sizeof(output), file))
+        continue;
+    if (file)
+        fclose(file);
+    r = runner_wait(pid);
+    if (!r)
+        *nsp = runner_now_ns() - start;
+    return r;
+}
+
+int runner_time(const char *const *command, double *nsp) {
+    struct Arguments arguments = {.n = 0};
+
+    for (; *command; command++)
+        arguments_add(&arguments, *command);
+    return runner_time_arguments(&arguments, nsp);
+}
+
+int runner_time_task(const char *program, const struct Task *task, double *nsp) {
+    struct Arguments arguments = {.n = 0};
+
+    arguments_add_task(&arguments, program, task);
+    return runner_time_arguments(&arguments, nsp);
 }
 
 int runner_gains(const char *program, const struct Task *task, struct Gains *gainsp) {

@@ -11,18 +11,24 @@
 
 /* What to run: bench-cycle's options of the same names. */
 struct Task {
-    const char *work, *module, *address, *against;
+    const char *work, *module, *file, *address, *against;
     unsigned touch, processes, rounds, ms; /* ms: 0 means `cycles` */
     uint64_t warm, cycles, hold;
+    bool peak;
 };
 
 struct Rate {
-    double ns;     /* a cycle of one process, the mean of all processes */
-    double per_us; /* cycles of all processes together */
+    double ns;         /* a cycle of one process, the mean of all processes */
+    double per_us;     /* cycles of all processes together */
+    double peak_bytes; /* resident, if that was asked for */
 };
 
 /* 0, or a negative errno; the program has said why then. */
 int runner_measure(const char *program, const struct Task *task, struct Rate *ratep);
+
+/* How long a command takes from its start to its end, its output thrown away. 0 or a negative errno. */
+int runner_time(const char *const *command, double *nsp);
+int runner_time_task(const char *program, const struct Task *task, double *nsp);
 
 /* bench-cycle --against: cycles a microsecond of the work `against` and of the task's own, by one process, and by two
  * together; each the mean of the rounds that nobody interrupted. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "tests/bench/work.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +44,21 @@ long work_interruptions(void) {
 
     getrusage(RUSAGE_SELF, &usage);
     return usage.ru_nivcsw;
+}
+
+uint64_t work_peak_bytes(void) {
+    FILE *file = fopen("/proc/self/status", "re");
+    unsigned long long kilobytes = 0;
+    char line[256];
+
+    if (!file)
+        work_fail("/proc/self/status", strerror(errno));
+    while (!kilobytes && fgets(line, sizeof(line), file))
+        sscanf(line, "VmHWM: %llu kB", &kilobytes);
+    fclose(file);
+    if (!kilobytes)
+        work_fail("/proc/self/status", "has no VmHWM");
+    return kilobytes * 1024;
 }
 
 unsigned work_pin(unsigned n) {

@@ -21,6 +21,7 @@ struct WorkModule {
 struct WorkOptions {
     const struct WorkModule *module;
     const char *address; /* of the library's allocator; NULL: its default */
+    const char *file;    /* a binary, for the works that read one; NULL: none */
     uint32_t touch;      /* pages of the memory that each cycle writes to */
 };
 
@@ -35,7 +36,7 @@ struct Work {
 };
 
 extern const struct Work WORK_POOL, WORK_STOCK, WORK_ZERO, WORK_CAS, WORK_CLOCK, WORK_ROUNDTRIP_NEAR,
-    WORK_ROUNDTRIP_FAR;
+    WORK_ROUNDTRIP_FAR, WORK_READ, WORK_READ_FILE, WORK_INSTANCE, WORK_COPY_TEMPLATE, WORK_COPY_TABLE, WORK_COPY_PAGES;
 
 const struct WorkModule *work_module(const char *name);
 /* The bytes of the module's memory or table; 0 when it has neither. */
@@ -59,6 +60,10 @@ static inline uint64_t work_now_ns(void) {
 
 /* How often this process has had to leave its processor although it wanted to go on. */
 long work_interruptions(void);
+
+/* The most memory that this program has had resident since it began. Unlike ru_maxrss it says nothing of the process
+ * that started it. */
+uint64_t work_peak_bytes(void);
 
 void *work_allocate(size_t bytes);
 _Noreturn void work_fail(const char *what, const char *why);
