@@ -477,7 +477,7 @@ $(test_client) $(BUILD)/tests/support/planted-leak: %: %.o $(BUILD)/internal-tes
 # Where each of these calls of the library is made to fail.
 injected_calls := malloc calloc realloc aligned_alloc mmap mprotect madvise fallocate lseek memfd_create ftruncate fcntl
 
-$(BUILD)/tests/client/test-injection: LDFLAGS += $(injected_calls:%=-Wl,--wrap=%)
+$(BUILD)/tests/client/test-injection: override LDFLAGS += $(injected_calls:%=-Wl,--wrap=%)
 
 $(test_daemon): %: %.o $(BUILD)/internal-tests.a $(BUILD)/internal-daemon.a $(BUILD)/internal-shared.a
 	$(call say,LINK)
