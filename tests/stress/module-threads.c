@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+
+/* Several threads take instances of modules with contents from one small embedded pool: of two modules that all of them
+ * use, so that slots change their images, and of one that each reads anew and frees while its instance is alive. One
+ * thread purges and counts meanwhile. Each memory must have its own module's contents and nothing else. */
+
+#include "client/wasmpool.h"
+#include "tests/stress/stress.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#define THREADS 4
+#define CYCLES 4000
+#define SHARED 2
+#define CONTENTS_AT 1024
+#define CONTENTS_BYTES 8
+
+static struct wasmpool *pool;
+static struct wasmpool_module *shared[SHARED];
+static _Atomic bool stop;
+
+/* A memory of one wasm page with eight times `letter` at 1024, and an exported global. */
+static struct wasmpool_module *read_module(char letter) {
+    uint8_t bytes[] = "\0asm\1\0\0\0"
+                      "\5\3\1\0\1"
+                      "\6\6\1\x7f\1\x41\7\xb"
+                      "\7\5\1\1g\3\0"
+                      "\xb\xf\1\0\x41\x80\x8\xb\x8........";
+    struct wasmpool_module *module = NULL;
+    struct wasmpool_error error;
+
+    memset(bytes + sizeof(bytes) - 1 - CONTENTS_BYTES, letter, CONTENTS_BYTES);
+    check(!wasmpool_module_read(&module, bytes, sizeof(bytes) - 1, &error), "a module is read");
+    return module;
+}
+
+static bool memory_is_fresh(const struct wasmpool_memory *memory, char letter) {
+    for (uint64_t i = 0; i < memory->current_length; i++) {
+        bool inside = i >= CONTENTS_AT && i < CONTENTS_AT + CONTENTS_BYTES;
+
+        if (memory->base[i] != (inside ? (uint8_t)letter : 0))
+            return false;
+    }
+    return true;
+}
+
+/* The module is freed at once if it is the thread's own. */
+static void use_module(struct wasmpool_module *module, char letter, bool own) {
+    struct wasmpool_request request = {.module = module};
+    struct wasmpool_instance *instance = NULL;
+    struct wasmpool_error error;
+    struct wasmpool_extern global;
+    int r = wasmpool_allocate_module(pool, &request, &instance, &error);
+
+    if (own)
+        wasmpool_module_free(module);
+    if (r) {
+        check(r == WASMPOOL_E_LIMIT, "a refusal is a limit's");
+        return;
+    }
+    check(!wasmpool_initialize(instance, WASMPOOL_IN_ORDER, &error), "an instance is initialised");
+    check(memory_is_fresh(wasmpool_instance_memory(instance, 0), letter), "a fresh memory has its module's contents");
+    check(!wasmpool_instance_export(instance, "g", &global) &&
+              wasmpool_instance_global_at(instance, global.index)->i32 == 7,
+          "a global has its value");
+    memset(wasmpool_instance_memory(instance, 0)->base, 0xfe, 3000);
+    wasmpool_deallocate_module(&instance);
+}
+
+static void *work(void *argument) {
+    unsigned which = (unsigned)(uintptr_t)argument;
+
+    for (unsigned i = 0; i < CYCLES; i++)
+        if ((i + which) % 3 < SHARED)
+            use_module(shared[(i + which) % 3], (char)('A' + (i + which) % 3), false);
+        else
+            use_module(read_module((char)('a' + which)), (char)('a' + which), true);
+    return NULL;
+}
+
+static void *disturb(void *argument) {
+    struct wasmpool_metrics metrics;
+
+    (void)argument;
+    for (unsigned i = 0; !atomic_load(&stop); i++) {
+        wasmpool_purge_module(pool, shared[i % SHARED]);
+        wasmpool_metrics(pool, &metrics);
+        check(metrics.memories + metrics.idle_memories <= 3, "there are no more memories than granted");
+    }
+    return NULL;
+}
+
+int main(void) {
+    static const char *const settings[] = {"total_memories=3", "memory_reservation=1M", "max_memory_size=1M",
+                                           "memory_guard_size=64K", NULL};
+    struct wasmpool_options options = {.address = "embedded:", .settings = settings};
+    struct wasmpool_metrics metrics;
+    struct wasmpool_error error;
+    pthread_t threads[THREADS], disturber;
+
+    if (wasmpool_open(&pool, &options, &error)) {
+        fprintf(stderr, "FAILED: %s\n", error.message);
+        return 1;
+    }
+    for (int i = 0; i < SHARED; i++)
+        shared[i] = read_module((char)('A' + i));
+    pthread_create(&disturber, NULL, disturb, NULL);
+    for (uintptr_t i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, work, (void *)i);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    atomic_store(&stop, true);
+    pthread_join(disturber, NULL);
+    wasmpool_metrics(pool, &metrics);
+    check(!metrics.core_instances && !metrics.memories, "everything came back");
+    for (int i = 0; i < SHARED; i++)
+        wasmpool_module_free(shared[i]);
+    wasmpool_close(pool);
+    return stress_end();
+}
