@@ -10,7 +10,28 @@
 /* Operands that an expression may have pending; nothing real has more than a few. */
 #define CONSTANT_DEPTH_MAX 256
 
-struct Reader;
+/* Opcodes of the instructions that constant expressions may have. */
+enum ConstantOpcode {
+    OP_END = 0x0b,
+    OP_GLOBAL_GET = 0x23,
+    OP_I32_CONST = 0x41,
+    OP_I64_CONST = 0x42,
+    OP_F32_CONST = 0x43,
+    OP_F64_CONST = 0x44,
+    OP_I32_ADD = 0x6a,
+    OP_I32_SUB = 0x6b,
+    OP_I32_MUL = 0x6c,
+    OP_I64_ADD = 0x7c,
+    OP_I64_SUB = 0x7d,
+    OP_I64_MUL = 0x7e,
+    OP_REF_NULL = 0xd0,
+    OP_REF_FUNC = 0xd2,
+    OP_GC = 0xfb,
+    OP_VECTOR = 0xfd,
+};
+
+/* An extended expression is kept as a row of instructions: the opcode, and 8 bytes of immediate. */
+#define CONSTANT_INSTRUCTION_BYTES 9
 
 enum ConstantKind {
     CONSTANT_VALUE,    /* i32, i64, f32 or f64: `value` is the bits */
@@ -28,9 +49,6 @@ struct Constant {
     uint32_t bytes;
     uint64_t value;
 };
-
-/* Read an expression, with its end, that gives one value of a type. Functions that it names escape. */
-struct Constant constant_read(struct Reader *reader, uint8_t type);
 
 /* What an expression may refer to, of the instance that it is evaluated for. */
 struct ConstantScope {

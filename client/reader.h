@@ -70,6 +70,9 @@ void section_read(struct Reader *reader, uint8_t section);
 void segment_read_elements(struct Reader *reader);
 void segment_read_data(struct Reader *reader);
 
+/* A constant expression, with its end, that gives one value of a type. Functions that it names escape. */
+struct Constant expression_read(struct Reader *reader, uint8_t type);
+
 /* The count of a section's items, on top of `n` that there are; `limit` names the maximum. */
 uint32_t section_count(struct Reader *reader, uint32_t n, const char *limit, uint32_t maximum);
 

@@ -166,7 +166,7 @@ static void section_read_global(struct Reader *reader) {
 
     if (reader->binary.result)
         return;
-    global.init = constant_read(reader, (uint8_t)global.type.content);
+    global.init = expression_read(reader, (uint8_t)global.type.content);
     section_add(reader, &reader->globals, &global, sizeof(global), &reader->counts->defined_globals);
 }
 

@@ -24,7 +24,7 @@ static void element_read_place(struct Reader *reader, uint32_t flags, struct Mod
     else if (!reader_tables(reader))
         binary_fail(&reader->binary, ERROR_INVALID, "unknown table 0");
     if (!reader->binary.result)
-        element->offset = constant_read(reader, WASMPOOL_TYPE_I32);
+        element->offset = expression_read(reader, WASMPOOL_TYPE_I32);
 }
 
 /* Without one of the two lower flags it is not written: then it is of functions. */
@@ -65,7 +65,7 @@ static uint32_t element_read_item(struct Reader *reader, uint32_t flags, const s
             ((uint32_t *)(void *)reader->escaped.at)[index] = 0;
         return index;
     }
-    constant = constant_read(reader, types_of_reference((enum wasmpool_reference)element->type));
+    constant = expression_read(reader, types_of_reference((enum wasmpool_reference)element->type));
     if (constant.kind == CONSTANT_NULL)
         return ITEM_NULL;
     return (uint32_t)constant.value | (constant.kind == CONSTANT_GLOBAL ? ITEM_GLOBAL : 0);
@@ -122,7 +122,7 @@ static void data_read(struct Reader *reader) {
     if (binary->result)
         return;
     if (data.mode == SEGMENT_ACTIVE)
-        data.offset = constant_read(reader, WASMPOOL_TYPE_I32);
+        data.offset = expression_read(reader, WASMPOOL_TYPE_I32);
     data.at = reader->data_bytes.n;
     data.bytes = binary_u32(binary);
     binary_append(binary, &reader->data_bytes, data.bytes, "module_data_bytes", MODULE_DATA_BYTES_MAX);

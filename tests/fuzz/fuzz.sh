@@ -13,7 +13,7 @@ mkdir -p "$dir/corpus" "$dir/found"
 "$build/tests/fuzz/seeds" "$dir/corpus" 500
 
 # Files that make up the reader.
-reader='reader binary input buffer section segment types constant functype'
+reader='reader binary input buffer section segment expression types constant functype'
 
 fuzz() {
     "$dir/reader" -seed="$1" -max_total_time="$seconds" -max_len=4096 -timeout=10 -malloc_limit_mb=64 -reload=5 \
