@@ -123,8 +123,8 @@ PUBLIC int wasmpool_table_copy(struct wasmpool_instance *instance, uint32_t to_t
     return 0;
 }
 
-PUBLIC int wasmpool_table_fill(struct wasmpool_instance *instance, uint32_t table_index, uint64_t to,
-                               const void *value, uint64_t count) {
+PUBLIC int wasmpool_table_fill(struct wasmpool_instance *instance, uint32_t table_index, uint64_t to, const void *value,
+                               uint64_t count) {
     struct wasmpool_table *table = wasmpool_instance_table_at(instance, table_index);
 
     if (!table || !is_inside(to, count, table->current_elements))

@@ -59,7 +59,7 @@ static void expression_read_vector(struct Reader *reader, struct ExpressionStack
 }
 
 static void expression_read_operation(struct Reader *reader, struct ExpressionStack *stack, uint8_t type,
-                                    struct Constant *constant) {
+                                      struct Constant *constant) {
     constant->kind = CONSTANT_EXTENDED;
     if (stack->n >= 2 && stack->types[stack->n - 1] == type && stack->types[stack->n - 2] == type)
         stack->n--;
@@ -85,7 +85,7 @@ static void expression_refuse(struct Binary *binary, uint8_t opcode) {
 }
 
 static void expression_read_instruction(struct Reader *reader, struct ExpressionStack *stack, uint8_t opcode,
-                                      struct Constant *constant) {
+                                        struct Constant *constant) {
     struct Binary *binary = &reader->binary;
     uint8_t bytes[8] = {0};
 

@@ -81,7 +81,8 @@ static bool page_is_zero(const uint8_t *page, uint64_t bytes) {
 }
 
 /* The runs of pages that are not zero. Called twice: to count, with `extents` NULL, and to write. */
-static uint32_t image_find_extents(const uint8_t *bytes, uint64_t origin, uint64_t mapped, struct ImageExtent *extents) {
+static uint32_t image_find_extents(const uint8_t *bytes, uint64_t origin, uint64_t mapped,
+                                   struct ImageExtent *extents) {
     uint64_t page = host_page();
     bool inside = false;
     uint32_t n = 0;

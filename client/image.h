@@ -14,9 +14,9 @@ struct ImageExtent {
 };
 
 struct Image {
-    uint64_t id;     /* of this process, never 0 and never used again */
-    uint64_t end;    /* of the last extent */
-    uint8_t *bytes;  /* of the memory from `origin` on: a mapping of `mapped` bytes */
+    uint64_t id;    /* of this process, never 0 and never used again */
+    uint64_t end;   /* of the last extent */
+    uint8_t *bytes; /* of the memory from `origin` on: a mapping of `mapped` bytes */
     uint64_t origin, mapped;
     uint32_t n_extents;
     struct ImageExtent extents[];
@@ -39,8 +39,7 @@ struct Images *images_free(struct Images *images);
 /* Write what the memory at `base` has in [from, to) by its image, which may be NULL: zero where the image has nothing,
  * or with `is_hole` not even that, as the memory is known to be zero there. `*nextp` is the extent to begin at, 0 at
  * first; calls with rising `from` share it. */
-void image_restore(const struct Image *image, uint8_t *base, uint64_t from, uint64_t to, bool is_hole,
-                   uint32_t *nextp);
+void image_restore(const struct Image *image, uint8_t *base, uint64_t from, uint64_t to, bool is_hole, uint32_t *nextp);
 
 /* Write all of the image over a memory that is zero; `image` may be NULL. */
 void image_copy(const struct Image *image, uint8_t *base);

@@ -55,13 +55,12 @@ static int initialize_trap(const char *segment, uint32_t number, uint64_t offset
     error_limit(failure(error), ERROR_TRAP, segment, bound, offset, size, "");
     if (error)
         snprintf(error->message, sizeof(error->message),
-                 "%s segment %u is out of bounds: %" PRIu64 " at %" PRIu64 ", where there are %" PRIu64, segment, number,
-                 size, offset, bound);
+                 "%s segment %u is out of bounds: %" PRIu64 " at %" PRIu64 ", where there are %" PRIu64, segment,
+                 number, size, offset, bound);
     return ERROR_TRAP;
 }
 
-static int initialize_check_element(struct wasmpool_instance *instance, uint32_t number,
-                                    struct wasmpool_error *error) {
+static int initialize_check_element(struct wasmpool_instance *instance, uint32_t number, struct wasmpool_error *error) {
     const struct ModuleElement *element = &instance->module->elements[number];
     const struct wasmpool_table *table = wasmpool_instance_table_at(instance, element->table);
     uint64_t offset = initialize_offset(instance, &element->offset);

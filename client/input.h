@@ -11,8 +11,9 @@
 #include <time.h>
 
 #define INPUT_WINDOW_BYTES 65536
-#define INPUT_LEAP_BYTES 4096 /* the first window behind what was stepped over: little of what is not wanted is read   \
-                               */
+#define INPUT_LEAP_BYTES                                                                                               \
+    4096 /* the first window behind what was stepped over: little of what is not wanted is read                        \
+          */
 
 struct Input {
     const uint8_t *at, *end; /* bytes at hand: of the window, and not beyond the bound */

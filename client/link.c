@@ -103,8 +103,8 @@ static int link_check_function(const struct Link *link, const struct wasmpool_ex
     if (!from->instance)
         reference = *from->function;
     else if (from->instance->module->is_described ||
-             from->index >= from->instance->module->counts.imported_functions +
-                                from->instance->module->counts.defined_functions)
+             from->index >=
+                 from->instance->module->counts.imported_functions + from->instance->module->counts.defined_functions)
         return link_refuse(link, "the exporting instance has no such function");
     else
         instance_reference(from->instance, from->index, &reference);
@@ -116,8 +116,7 @@ static int link_check_function(const struct Link *link, const struct wasmpool_ex
 static int link_check_tag(const struct Link *link, const struct wasmpool_extern *from) {
     const struct wasmpool_module *exporter = from->instance->module;
 
-    if (exporter->is_described ||
-        from->index >= exporter->counts.imported_tags + exporter->counts.defined_tags)
+    if (exporter->is_described || from->index >= exporter->counts.imported_tags + exporter->counts.defined_tags)
         return link_refuse(link, "the exporting instance has no such tag");
     if (exporter->type_ids[exporter->tags[from->index]] !=
         link->module->type_ids[link->module->tags[link->import->index]])
@@ -184,8 +183,8 @@ static void link_table(struct wasmpool_instance *to, uint32_t i, const struct wa
 
 static void link_global(struct wasmpool_instance *to, uint32_t i, const struct wasmpool_extern *from) {
     struct wasmpool_global_import *imports = instance_at(to, instance_offsets(to)->imported_globals);
-    const struct wasmpool_global_import *passed = instance_at(from->instance,
-                                                              instance_offsets(from->instance)->imported_globals);
+    const struct wasmpool_global_import *passed =
+        instance_at(from->instance, instance_offsets(from->instance)->imported_globals);
     uint32_t imported = from->instance->module->counts.imported_globals;
 
     if (from->index < imported)

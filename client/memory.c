@@ -36,8 +36,9 @@ static int memory_ask(const struct wasmpool_memory_type *type, const struct wasm
                        "the limiter refuses a memory its minimum size");
 }
 
-/* Make a taken slot accessible up to `bytes`, no further, and what the image says. Also downwards: what the last instance
- * could reach beyond this one's size must trap. What another image left is cleared while it still can be reached. */
+/* Make a taken slot accessible up to `bytes`, no further, and what the image says. Also downwards: what the last
+ * instance could reach beyond this one's size must trap. What another image left is cleared while it still can be
+ * reached. */
 static int memory_prepare(struct Taken *taken, const struct Image *image, uint64_t bytes,
                           struct wasmpool_error *error) {
     uint8_t *base = slab_slot_base(taken->slab, taken->index);

@@ -21,9 +21,9 @@ int reset_empty(struct Taken *taken) {
     return r;
 }
 
-/* Restore those of the slot's pages that exist, from the first on, as long as they are at most `keep` bytes. Returns the
- * number of bytes up to which the slot is as the image says, or a negative errno. A hole where the image has something
- * can only come from outside (MADV_REMOVE); it costs nothing to look. */
+/* Restore those of the slot's pages that exist, from the first on, as long as they are at most `keep` bytes. Returns
+ * the number of bytes up to which the slot is as the image says, or a negative errno. A hole where the image has
+ * something can only come from outside (MADV_REMOVE); it costs nothing to look. */
 static int64_t reset_extents(struct Taken *taken, const struct Image *image, uint64_t used, uint64_t keep) {
     struct Slab *slab = taken->slab;
     uint64_t origin = shape_slot_offset(&slab->shape, taken->index), done = 0;

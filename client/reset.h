@@ -16,8 +16,9 @@
 #define RESET_EXTENTS_MAX 1024
 
 /* Make the first `used` bytes of a taken slot what the image says, or zero if it is NULL; up to `keep` bytes may stay
- * resident, unless the kernel refuses to take them; an image that does not fit in them is not held. The slot's provenance and image say afterwards what
- * became of it. 0, or a negative errno: it is UNKNOWN then and must not be used. */
+ * resident, unless the kernel refuses to take them; an image that does not fit in them is not held. The slot's
+ * provenance and image say afterwards what became of it. 0, or a negative errno: it is UNKNOWN then and must not be
+ * used. */
 int reset_slot(struct Taken *taken, const struct Image *image, uint64_t used, uint64_t keep);
 
 /* Make a taken slot that holds another image, or none, all zero, so that `image` can be copied to it; nothing if it

@@ -66,8 +66,7 @@ static bool element_is_constant(const struct wasmpool_module *module, const stru
     if (element->table < imported || element->offset.kind != CONSTANT_VALUE)
         return false;
     for (uint32_t i = 0; i < element->n_items; i++)
-        if (module->items[element->first_item + i] != ITEM_NULL &&
-            module->items[element->first_item + i] & ITEM_GLOBAL)
+        if (module->items[element->first_item + i] != ITEM_NULL && module->items[element->first_item + i] & ITEM_GLOBAL)
             return false;
     return element->offset.value + element->n_items <= module->tables[element->table - imported].minimum;
 }
@@ -220,8 +219,7 @@ struct Template *template_free(struct Template *template) {
     return NULL;
 }
 
-int template_images(const struct wasmpool_module *module, const struct Images **imagesp,
-                    struct wasmpool_error *error) {
+int template_images(const struct wasmpool_module *module, const struct Images **imagesp, struct wasmpool_error *error) {
     struct Template *template = module->template;
     struct Images *images = atomic_load_explicit(&template->images, memory_order_acquire);
     int r = 0;

@@ -11,7 +11,8 @@
 
 #include <pthread.h>
 
-/* Where in an instance's block (see instance.h) the maps are, and how large it is: what max_core_instance_size bounds. */
+/* Where in an instance's block (see instance.h) the maps are, and how large it is: what max_core_instance_size bounds.
+ */
 struct TemplateBlock {
     uint64_t memories, tables, dropped, bytes;
 };
@@ -30,8 +31,8 @@ struct Template {
     _Atomic bool is_freed;         /* by its owner */
 };
 
-/* For a module whose arrays are complete; its `escaped` holds anything but MODULE_NONE for functions that escape, and is
- * numbered here, as are the data segments' `runtime`. Sets module->template and the counts that it decides. Errors:
+/* For a module whose arrays are complete; its `escaped` holds anything but MODULE_NONE for functions that escape, and
+ * is numbered here, as are the data segments' `runtime`. Sets module->template and the counts that it decides. Errors:
  * INVALID (the layout exceeds 32 bits), -ENOMEM. */
 int template_new(struct wasmpool_module *module, struct wasmpool_error *error);
 struct Template *template_free(struct Template *template);

@@ -93,7 +93,8 @@ static void validate_break_down(const struct wasmpool_module *module, uint64_t b
     }
 }
 
-static int validate_size(const struct wasmpool *pool, const struct wasmpool_module *module, struct wasmpool_error *error) {
+static int validate_size(const struct wasmpool *pool, const struct wasmpool_module *module,
+                         struct wasmpool_error *error) {
     uint64_t bytes = module->template->block.bytes, bound = pool->limits.max_core_instance_size;
     char regions[160] = "";
 

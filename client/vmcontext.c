@@ -25,7 +25,8 @@ static void vmcontext_init_tables(struct wasmpool_instance *instance) {
     }
 }
 
-/* What the loop needs is copied first: each reference that is written could overwrite it, for all the compiler knows. */
+/* What the loop needs is copied first: each reference that is written could overwrite it, for all the compiler knows.
+ */
 static void vmcontext_init_func_refs(struct wasmpool_instance *instance) {
     const struct wasmpool_module *module = instance->module;
     const struct wasmpool_func_ref *imported = instance_at(instance, instance_offsets(instance)->imported_functions);

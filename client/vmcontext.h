@@ -13,8 +13,8 @@ static inline void vmcontext_copy(struct wasmpool_instance *instance) {
     memcpy(instance_vmctx(instance), instance->module->template->vmcontext, instance_offsets(instance)->size);
 }
 
-/* Complete it. The instance's memories and tables must have been allocated, which keep their definitions up to date from
- * now on, and the imports linked (link.h). */
+/* Complete it. The instance's memories and tables must have been allocated, which keep their definitions up to date
+ * from now on, and the imports linked (link.h). */
 void vmcontext_init(struct wasmpool_instance *instance, const struct wasmpool_store *store);
 
 #endif

@@ -192,7 +192,7 @@ struct wasmpool_module_counts {
     uint32_t defined_functions, defined_tables, defined_memories, defined_globals, defined_tags;
     uint32_t exports;
     uint32_t element_segments, data_segments;
-    uint32_t escaped_functions; /* have a VMFuncRef: named by an export, an element segment, or a global's initialiser */
+    uint32_t escaped_functions; /* have a VMFuncRef: named by an export, an element segment or a global's initialiser */
     uint32_t runtime_data;      /* data segments that are not part of an image: passive ones, and active ones if any of
                                    them is not constant or out of bounds */
 };
@@ -353,8 +353,8 @@ struct wasmpool_vmoffsets {
 int wasmpool_vmoffsets_init(struct wasmpool_vmoffsets *offsets, const struct wasmpool_vmoffsets_fields *fields,
                             struct wasmpool_error *error);
 
-/* Which part of the whole is what, in order; their sizes add up to `size`. Names are Wasmtime's ("defined globals", ...);
- * padding counts with the region that it follows. 0, or -ENOENT: there are no more. (Wasmtime: region_sizes) */
+/* Which part of the whole is what, in order; their sizes add up to `size`. Names are Wasmtime's ("defined globals",
+ * ...); padding counts with the region that it follows. 0, or -ENOENT: there are no more. (Wasmtime: region_sizes) */
 int wasmpool_vmoffsets_region(const struct wasmpool_vmoffsets *offsets, uint32_t i, const char **namep,
                               uint32_t *bytesp);
 
@@ -440,8 +440,8 @@ struct wasmpool_extern {
 struct wasmpool_request {
     const struct wasmpool_module *module;
     const char *label; /* for those who inspect, at most 23 bytes, copied; may be NULL */
-    /* In the order of the module's import section. NULL: not linked, the import arrays are null; an engine may fill them
-     * itself. */
+    /* In the order of the module's import section. NULL: not linked, the import arrays are null; an engine may fill
+     * them itself. */
     const struct wasmpool_extern *imports;
     uint32_t n_imports;
     const struct wasmpool_limiter *limiter; /* must live as long as the instance */
@@ -459,8 +459,9 @@ int wasmpool_validate_module(const struct wasmpool *pool, const struct wasmpool_
 /* Allocate the request's defined memories, in index order, each at its minimum, and append them to the map, whose
  * capacity must have room for all. The contents are the module's image if it has one, otherwise zero: a module has an
  * image for each memory if all of its active data segments are on defined memories, at constant offsets, in bounds,
- * and not too far apart (as Wasmtime decides). Images are made once, at a module's first allocation. What was allocated before an error stays in the map: give it back with
- * wasmpool_deallocate_memories. Errors: LIMIT, INVALID, UNAVAILABLE, HOST, ... (Wasmtime: allocate_memories) */
+ * and not too far apart (as Wasmtime decides). Images are made once, at a module's first allocation. What was allocated
+ * before an error stays in the map: give it back with wasmpool_deallocate_memories. Errors: LIMIT, INVALID,
+ * UNAVAILABLE, HOST, ... (Wasmtime: allocate_memories) */
 int wasmpool_allocate_memories(struct wasmpool *pool, const struct wasmpool_request *request,
                                struct wasmpool_memories *memories, struct wasmpool_error *error);
 

@@ -19,7 +19,8 @@ struct Activation {
 };
 
 /* Take what was given to this process, and remove LISTEN_* from its environment. 0, also when nothing was given; or a
- * positive ErrorCode: INVALID (name, kind or address of a socket), and all are closed; HOST (LISTEN_* make no sense). */
+ * positive ErrorCode: INVALID (name, kind or address of a socket), and all are closed; HOST (LISTEN_* make no sense).
+ */
 int activation_init(struct Activation *activation, struct Error *error);
 
 /* Close what nobody has stolen. Idempotent. */

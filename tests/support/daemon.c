@@ -133,10 +133,12 @@ static int64_t daemon_now_ms(void) {
 static void daemon_exec(const struct PrivateDaemon *daemon, const char *const *settings, pid_t parent) {
     const char *program = getenv("WASMPOOL_DAEMON");
     const char *arguments[4 + 2 * DAEMON_SETTINGS_MAX];
-    int n = 0, log = open(daemon->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    int n = 0, log = open(daemon->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), image;
 
     if (!program || !*program)
         program = TEST_DAEMON;
+    /* Opened by this user: another, who it may be prepared to be, need not be let into the directories before it. */
+    image = open(program, O_RDONLY | O_CLOEXEC);
     /* A test that crashes runs no exit handlers. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
@@ -155,7 +157,7 @@ static void daemon_exec(const struct PrivateDaemon *daemon, const char *const *s
     unsetenv("NOTIFY_SOCKET");
     if (private_daemon_prepare)
         private_daemon_prepare();
-    execv(program, (char *const *)arguments);
+    fexecve(image, (char *const *)arguments, environ);
     perror(program);
     _exit(127);
 }
