@@ -15,14 +15,18 @@
 #define THREADS 4
 #define CYCLES 4000
 #define SHARED 2
-#define CONTENTS_AT 1024
 #define CONTENTS_BYTES 8
 
 static struct wasmpool *pool;
 static struct wasmpool_module *shared[SHARED];
 static _Atomic bool stop;
 
-/* A memory of one wasm page with eight times `letter` at 1024, and an exported global. */
+/* Modules that share a slot have their contents on different pages, so that none hides what another left. */
+static uint64_t contents_at(char letter) {
+    return letter & 1 ? 1024 : 4096;
+}
+
+/* A memory of one wasm page with eight times `letter`, and an exported global. */
 static struct wasmpool_module *read_module(char letter) {
     uint8_t bytes[] = "\0asm\1\0\0\0"
                       "\5\3\1\0\1"
@@ -32,6 +36,7 @@ static struct wasmpool_module *read_module(char letter) {
     struct wasmpool_module *module = NULL;
     struct wasmpool_error error;
 
+    bytes[sizeof(bytes) - 1 - CONTENTS_BYTES - 3] = (uint8_t)(contents_at(letter) >> 7);
     memset(bytes + sizeof(bytes) - 1 - CONTENTS_BYTES, letter, CONTENTS_BYTES);
     check(!wasmpool_module_read(&module, bytes, sizeof(bytes) - 1, &error), "a module is read");
     return module;
@@ -39,7 +44,7 @@ static struct wasmpool_module *read_module(char letter) {
 
 static bool memory_is_fresh(const struct wasmpool_memory *memory, char letter) {
     for (uint64_t i = 0; i < memory->current_length; i++) {
-        bool inside = i >= CONTENTS_AT && i < CONTENTS_AT + CONTENTS_BYTES;
+        bool inside = i >= contents_at(letter) && i < contents_at(letter) + CONTENTS_BYTES;
 
         if (memory->base[i] != (inside ? (uint8_t)letter : 0))
             return false;
