@@ -51,6 +51,17 @@ static bool is_continued(const struct Dispute *dispute) {
     return offset < dispute->size && dispute->binary[offset] & 0x80;
 }
 
+/* As many as we say, and so many that the binary can really have them. */
+static bool is_beyond_a_limit(const struct Dispute *dispute) {
+    const char *limit = strstr(dispute->ours->reason, " exceeds the limit module_"), *number = limit;
+    unsigned long long ask, bound;
+
+    while (number && number > dispute->ours->reason && number[-1] >= '0' && number[-1] <= '9')
+        number--;
+    return number && sscanf(number, "%llu exceeds the limit %*s of %llu", &ask, &bound) == 2 && ask > bound &&
+           ask < dispute->size;
+}
+
 /* Sections are those of the WebAssembly 2.0 specification. In all but the first row it is wabt that is lenient. */
 struct Difference differences[] = {
     {
@@ -102,6 +113,12 @@ struct Difference differences[] = {
         .name = "reference-type-0x6b",
         .ours = "reference type 0x6b needs the gc proposal",
         .why = "we refuse: funcref and externref are all there are (5.3.3); wabt uses this byte for itself",
+    },
+    {
+        .name = "beyond-a-limit",
+        .ours = "exceeds the limit module_",
+        .applies = is_beyond_a_limit,
+        .why = "we refuse: Wasmtime's parser bounds what a module may have, wabt does not",
     },
 };
 
