@@ -15,8 +15,8 @@ static struct wasmpool_func_ref *scope_function(void *instance, uint32_t functio
     return wasmpool_instance_function_at(instance, function_index);
 }
 
-void instance_evaluate(const struct wasmpool_instance *instance, const struct Constant *constant,
-                       union wasmpool_global_definition *valuep) {
+static void initialize_evaluate(const struct wasmpool_instance *instance, const struct Constant *constant,
+                                union wasmpool_global_definition *valuep) {
     const struct ConstantScope scope = {
         .expressions = instance->module->expressions,
         .global = scope_global,
@@ -33,7 +33,7 @@ static uint32_t initialize_offset(const struct wasmpool_instance *instance, cons
 
     if (constant->kind == CONSTANT_VALUE)
         return (uint32_t)constant->value;
-    instance_evaluate(instance, constant, &value);
+    initialize_evaluate(instance, constant, &value);
     return value.i32;
 }
 
@@ -46,7 +46,8 @@ static void initialize_globals(struct wasmpool_instance *instance) {
     for (uint32_t i = 0; i < template->n_computed; i++) {
         uint32_t global = template->computed[i];
 
-        instance_evaluate(instance, &module->globals[module->counts.imported_globals + global].init, &globals[global]);
+        initialize_evaluate(instance, &module->globals[module->counts.imported_globals + global].init,
+                            &globals[global]);
     }
 }
 

@@ -49,8 +49,4 @@ void instance_reference(const struct wasmpool_instance *instance, uint32_t funct
 struct wasmpool_instance *instance_memory_owner(struct wasmpool_instance *instance, uint32_t *indexp);
 struct wasmpool_instance *instance_table_owner(struct wasmpool_instance *instance, uint32_t *indexp);
 
-/* Evaluate one of the module's constant expressions. */
-void instance_evaluate(const struct wasmpool_instance *instance, const struct Constant *constant,
-                       union wasmpool_global_definition *valuep);
-
 #endif

@@ -16,11 +16,11 @@ static uint64_t memory_maximum(const struct wasmpool *pool, const struct wasmpoo
     return most;
 }
 
-/* Of a size in wasm pages; what no memory can have is as much as there is. */
-static uint64_t memory_bytes(uint64_t wasm_pages) {
-    uint64_t bytes;
-
-    return __builtin_mul_overflow(wasm_pages, WASM_PAGE_BYTES, &bytes) ? UINT64_MAX : bytes;
+static bool memory_may_grow(const struct wasmpool_limiter *limiter, uint64_t current, uint64_t desired,
+                            bool has_maximum, uint64_t maximum) {
+    return !limiter || !limiter->memory_growing ||
+           limiter->memory_growing(limiter->data, current, desired,
+                                   has_maximum ? limits_page_bytes(maximum) : UINT64_MAX);
 }
 
 /* May it have its minimum? What a limiter refuses is a limit like any other. */
@@ -28,9 +28,7 @@ static int memory_ask(const struct wasmpool_memory_type *type, const struct wasm
                       struct wasmpool_error *error) {
     uint64_t bytes = type->minimum * WASM_PAGE_BYTES;
 
-    if (!limiter || !limiter->memory_growing ||
-        limiter->memory_growing(limiter->data, 0, bytes,
-                                type->has_maximum ? memory_bytes(type->maximum) : UINT64_MAX))
+    if (memory_may_grow(limiter, 0, bytes, type->has_maximum, type->maximum))
         return 0;
     return error_limit(failure(error), ERROR_LIMIT, "limiter", 0, 0, bytes,
                        "the limiter refuses a memory its minimum size");
@@ -136,25 +134,17 @@ PUBLIC void wasmpool_deallocate_memory(struct wasmpool *pool, struct wasmpool_me
         shelf_release(&taken);
 }
 
-/* A limiter that grows the memory itself has had its way: what was asked of it does not hold any more. */
-static bool memory_may_grow(const struct wasmpool_memory *memory, uint64_t bytes) {
-    const struct wasmpool_limiter *limiter = memory->limiter;
-    uint64_t old = memory->current_length;
-
-    return !limiter || !limiter->memory_growing ||
-           (limiter->memory_growing(limiter->data, old, bytes,
-                                    memory->has_maximum ? memory_bytes(memory->maximum) : UINT64_MAX) &&
-            memory->current_length == old);
-}
-
 PUBLIC int64_t wasmpool_grow_memory(struct wasmpool *pool, struct wasmpool_memory *memory, uint64_t delta) {
     uint64_t old = memory->current_length, bytes;
     struct Taken taken;
 
     if (!*pool->alive || !shelf_find(pool, memory->allocation, &taken))
         return -1;
-    if (__builtin_mul_overflow(delta, WASM_PAGE_BYTES, &bytes) || __builtin_add_overflow(bytes, old, &bytes) ||
-        !memory_may_grow(memory, bytes) || bytes > memory->maximum_length)
+    if (__builtin_mul_overflow(delta, WASM_PAGE_BYTES, &bytes) || __builtin_add_overflow(bytes, old, &bytes))
+        return -1;
+    /* A limiter that grows the memory itself has had its way: what was asked of it does not hold any more. */
+    if (!memory_may_grow(memory->limiter, old, bytes, memory->has_maximum, memory->maximum) ||
+        memory->current_length != old || bytes > memory->maximum_length)
         return -1;
     if (mapping_protect(memory->base, taken.slot->accessible, bytes, NULL))
         return -1;

@@ -27,7 +27,7 @@ static int validate_refuse(struct wasmpool_error *error, const char *limit, uint
 
 int validate_memory(const struct wasmpool *pool, const struct wasmpool_memory_type *type, uint32_t index,
                     struct wasmpool_error *error) {
-    uint64_t bound = pool->limits.max_memory_size, bytes;
+    uint64_t bound = pool->limits.max_memory_size, bytes = limits_page_bytes(type->minimum);
     const char *limit = "max_memory_size";
 
     if (type->shared)
@@ -41,8 +41,6 @@ int validate_memory(const struct wasmpool *pool, const struct wasmpool_memory_ty
     if (type->has_maximum && type->minimum > type->maximum)
         return error_set(failure(error), ERROR_INVALID, "memory index %u has a minimum greater than its maximum",
                          index);
-    if (__builtin_mul_overflow(type->minimum, WASM_PAGE_BYTES, &bytes))
-        bytes = UINT64_MAX;
     if (bytes > bound)
         return validate_refuse(error, limit, bound, bytes,
                                "memory index %u has a minimum byte size of %" PRIu64

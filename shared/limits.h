@@ -84,4 +84,11 @@ int limits_check(const struct Limits *limits, struct Error *error);
 /* Parse an unsigned number with an optional suffix K, M, G or T (powers of 1024). 0 or -EINVAL or -ERANGE. */
 int limits_parse_number(const char *text, uint64_t *valuep);
 
+/* Bytes of so many wasm pages; UINT64_MAX if they are more than that. */
+static inline uint64_t limits_page_bytes(uint64_t wasm_pages) {
+    uint64_t bytes;
+
+    return __builtin_mul_overflow(wasm_pages, WASM_PAGE_BYTES, &bytes) ? UINT64_MAX : bytes;
+}
+
 #endif
