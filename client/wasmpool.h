@@ -447,6 +447,10 @@ struct wasmpool_request {
     const struct wasmpool_limiter *limiter; /* must live as long as the instance */
     const struct wasmpool_store *store;     /* copied */
     const struct wasmpool_code *code;       /* for each defined function; must live as long as the instance */
+    /* What is exhausted is waited for until this moment of CLOCK_MONOTONIC, in nanoseconds; 0: not at all. Who waits is
+     * served in order within the process, and fairly among the daemon's users and then among their connections; who
+     * holds one slot while it waits for the next one keeps it. LIMIT when the moment has come. */
+    uint64_t deadline_ns;
 };
 
 /* Can this allocator ever hold an instance of the module? Static: it depends on the limits alone, not on use. Run it

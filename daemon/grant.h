@@ -12,6 +12,10 @@
 /* Grant up to `ask` slots of the slab, at most GRANT_BATCH_MAX and what the total has left. Returns how many. */
 uint32_t grant_slots(struct Slab *slab, uint32_t ask);
 
+/* Give an idle slot's pages back to the kernel: revoke it, punch it off the loop, and grant it again once it is empty, if
+ * its client is still connected and there is room then. 0, or LEASE_E_LOST when it is not idle any more. */
+int grant_trim(struct Slab *slab, uint32_t slot);
+
 /* Take back every idle slot of the slab, and punch it. Returns how many. */
 uint32_t grant_revoke_idle(struct Slab *slab);
 

@@ -1,11 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "shared/lease.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LEASE_NS_PER_S UINT64_C(1000000000)
+
 void lease_table_init(struct LeaseTable *table, uint32_t entries) {
     table->header.magic = LEASE_MAGIC;
     table->header.version = LEASE_VERSION;
     table->header.entries = entries;
     table->header.header_bytes = sizeof(struct LeaseHeader);
+}
+
+int lease_wait(struct LeaseTable *table, uint32_t seen, uint64_t timeout_ns) {
+    struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / LEASE_NS_PER_S),
+                               .tv_nsec = (long)(timeout_ns % LEASE_NS_PER_S)};
+
+    if (!syscall(SYS_futex, &table->header.futex, FUTEX_WAIT, seen, &timeout, NULL, 0))
+        return 0;
+    return errno == ETIMEDOUT ? -ETIMEDOUT : 0;
+}
+
+void lease_wake(struct LeaseTable *table) {
+    atomic_fetch_add(&table->header.futex, 1);
+    syscall(SYS_futex, &table->header.futex, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
 const char *lease_word_name(uint64_t word) {

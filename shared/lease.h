@@ -53,6 +53,12 @@ enum {
     LEASE_E_RECALLED = 2, /* lease_release went to VACANT, not to IDLE: send a Kick */
 };
 
+/* A target: how many slots of a slab the client wants granted, and whether somebody waits for them. Without the bit the
+ * owner grants what it can when it looks and forgets the rest; with it the slab stands in the owner's queue, at whose
+ * head idle slots are revoked and busy ones recalled elsewhere, until so many are granted or the client lowers it. */
+#define LEASE_TARGET_WAIT UINT32_C(0x80000000)
+#define LEASE_TARGET_SLOTS (~LEASE_TARGET_WAIT)
+
 struct LeaseEntry {
     _Atomic uint64_t word;
     /* What the client says for those who inspect; nothing depends on it. */
@@ -69,10 +75,11 @@ struct LeaseHeader {
     uint32_t magic, version;
     uint32_t entries; /* that follow the header */
     uint32_t header_bytes;
-    _Alignas(64) _Atomic uint32_t futex; /* bumped and woken when slots were granted */
+    _Alignas(64) _Atomic uint32_t futex; /* bumped and woken when slots were granted outside of an answer, and when a
+                                            waiter of this process is served or the epoch changes: see lease_wait */
     _Alignas(64) _Atomic uint32_t epoch; /* bumped when the connection starts anew or ends */
     _Alignas(64) uint8_t reserved[64];
-    _Atomic uint32_t targets[LEASE_SLABS_MAX]; /* demand: how many slots of each slab the client wants granted */
+    _Atomic uint32_t targets[LEASE_SLABS_MAX]; /* demand of each slab, a level: see LEASE_TARGET_WAIT */
 };
 
 struct LeaseTable {
@@ -152,6 +159,14 @@ static inline int lease_release(struct LeaseEntry *entry, uint64_t generation) {
         return LEASE_E_RECALLED;
     return LEASE_E_LOST;
 }
+
+/* Wait until the header's futex is not `seen` any more: read it, look for what is waited for, then call this. Returns 0
+ * when it changed (or may have: look again), or -ETIMEDOUT after `timeout_ns`. Wakes on every lease_wake, in whatever
+ * process, since `seen` was read: none is lost. A dead owner wakes nobody. Source: futex(2), FUTEX_WAIT. */
+int lease_wait(struct LeaseTable *table, uint32_t seen, uint64_t timeout_ns);
+
+/* Bump the futex and wake all who wait on it, in every process that has the table. */
+void lease_wake(struct LeaseTable *table);
 
 /* A phrase for a word's state, for people: "vacant", "idle", "busy", "recalled". */
 const char *lease_word_name(uint64_t word);
