@@ -5,6 +5,7 @@
 #include "daemon/reclaim.h"
 #include "daemon/slab.h"
 #include "daemon/user.h"
+#include "daemon/want.h"
 #include "shared/memfd.h"
 
 #include <assert.h>
@@ -20,25 +21,60 @@
 
 static int client_admit(const struct Pool *pool, const struct User *user, struct Error *error) {
     const struct PoolBounds *bounds = &pool->bounds;
+    const struct Quota *quota = &user->quota;
+    uint64_t per_user = quota->connections_max ? quota->connections_max : bounds->connections_per_user_max;
+    const char *limit = quota->connections_max ? "connections_max of the user" : "connections_per_user_max";
 
     if (pool->n_clients >= bounds->connections_max)
         return error_limit(error, ERROR_LIMIT, "connections_max", bounds->connections_max, pool->n_clients, 1,
                            "too many connections");
-    if (user->n_clients > bounds->connections_per_user_max) /* with this one's reference */
-        return error_limit(error, ERROR_LIMIT, "connections_per_user_max", bounds->connections_per_user_max,
-                           user->n_clients - 1, 1, "this user has too many connections");
+    if (user->n_clients > per_user) /* with this one's reference */
+        return error_limit(error, ERROR_LIMIT, limit, per_user, user->n_clients - 1, 1,
+                           "this user has too many connections");
+    if (quota_room(quota->fds_max, user->n_fds) < CLIENT_FDS)
+        return error_limit(error, ERROR_LIMIT, "fds_max of the user", quota->fds_max, user->n_fds, CLIENT_FDS,
+                           "this user has too many file descriptors");
     return 0;
 }
 
+static void client_link(struct Client *client) {
+    struct Client **link;
+
+    for (link = &client->pool->clients; *link; link = &(*link)->next)
+        ;
+    *link = client;
+    for (link = &client->user->clients; *link; link = &(*link)->next_of_user)
+        ;
+    *link = client;
+    client->pool->n_clients++;
+}
+
+static void client_unlink(struct Client *client) {
+    struct Client **link;
+
+    for (link = &client->pool->clients; *link != client; link = &(*link)->next)
+        ;
+    *link = client->next;
+    for (link = &client->user->clients; *link != client; link = &(*link)->next_of_user)
+        ;
+    *link = client->next_of_user;
+    client->pool->n_clients--;
+}
+
+static void client_charge_fds(struct Client *client, int64_t n) {
+    client->n_fds += (uint64_t)n;
+    client->user->n_fds += (uint64_t)n;
+}
+
 int client_new(struct Client **clientp, struct Pool *pool, const struct ClientIdentity *identity, struct Error *error) {
-    struct Client *client, **link;
+    struct Client *client;
     struct User *user;
     int r = user_ref(&user, pool, identity->uid);
 
     if (r)
         return error_set(error, r, "the daemon is out of memory");
     r = client_admit(pool, user, error);
-    client = r ? NULL : calloc(1, sizeof(*client));
+    client = r || pool_reserve_share(pool) ? NULL : calloc(1, sizeof(*client));
     if (!client) {
         user_unref(user);
         return r ? r : error_set(error, -ENOMEM, "the daemon is out of memory");
@@ -47,11 +83,10 @@ int client_new(struct Client **clientp, struct Pool *pool, const struct ClientId
     client->user = user;
     client->id = pool->next_client_id++;
     client->identity = *identity;
+    client->quota = pool->quotas.client;
     client->table_fd = -1;
-    for (link = &pool->clients; *link; link = &(*link)->next)
-        ;
-    *link = client;
-    pool->n_clients++;
+    client_link(client);
+    client_charge_fds(client, CLIENT_FDS);
     *clientp = client;
     return 0;
 }
@@ -63,26 +98,28 @@ static void client_drop_slab(struct Client *client, struct Slab *slab) {
     for (link = &client->slabs; *link != slab; link = &(*link)->next)
         ;
     *link = slab->next;
+    want_forget(slab);
     grant_forget(slab);
+    client->by_target[slab->target] = NULL;
     client->n_slabs--;
+    if (slab->fd >= 0)
+        client_charge_fds(client, -1);
     client->pool->slabs[kind]--;
     client->user->slabs[kind]--;
     client->resident_bytes -= slab->resident_bytes;
+    client->user->resident_bytes -= slab->resident_bytes;
     client->pool->resident_bytes -= slab->resident_bytes;
     slab_free(slab);
 }
 
 struct Client *client_free(struct Client *client) {
-    struct Client **link;
-
     if (!client)
         return NULL;
     while (client->slabs)
         client_drop_slab(client, client->slabs);
-    for (link = &client->pool->clients; *link != client; link = &(*link)->next)
-        ;
-    *link = client->next;
-    client->pool->n_clients--;
+    client_unlink(client);
+    client_charge_fds(client, -CLIENT_FDS);
+    client->pool->n_woken -= client->woken;
     client->pool->n_disconnected -= client->state == CLIENT_DISCONNECTED;
     user_unref(client->user);
     if (client->table)
@@ -119,9 +156,16 @@ int client_open_table(struct Client *client, struct Error *error) {
 
 /* ------------------------------------------------------------------------------------------------ slabs */
 
-static int client_admit_slab(const struct Client *client, struct Error *error) {
+static int client_admit_fd(const char *limit, uint64_t max, uint64_t use, struct Error *error) {
+    if (quota_room(max, use))
+        return 0;
+    return error_limit(error, ERROR_LIMIT, limit, max, use, 1, "no file descriptor is left for a slab");
+}
+
+static int client_admit_slab(const struct Client *client, enum Kind kind, struct Error *error) {
     const struct Pool *pool = client->pool;
     const struct PoolBounds *bounds = &pool->bounds;
+    int r;
 
     if (!client->table)
         return error_set(error, ERROR_PROTOCOL, "a slab was asked for before there was a lease table");
@@ -131,10 +175,14 @@ static int client_admit_slab(const struct Client *client, struct Error *error) {
     if (pool->n_backings >= bounds->slabs_max)
         return error_limit(error, ERROR_LIMIT, "slabs_max", bounds->slabs_max, pool->n_backings, 1,
                            "there are too many slabs");
-    if (bounds->resident_bytes_max && pool->resident_bytes >= bounds->resident_bytes_max)
-        return error_limit(error, ERROR_LIMIT, "resident_bytes_max", bounds->resident_bytes_max, pool->resident_bytes,
-                           0, "the pool's memory is in use");
-    return 0;
+    if (client->n_opened >= SLAB_OPENED_MAX)
+        return error_limit(error, ERROR_LIMIT, "slabs_opened", SLAB_OPENED_MAX, client->n_opened, 1,
+                           "this client has opened too many slabs: connect anew");
+    r = kind == KIND_INSTANCE ? 0 : client_admit_fd("fds_max of the connection", client->quota.fds_max, client->n_fds,
+                                                    error);
+    if (!r && kind != KIND_INSTANCE)
+        r = client_admit_fd("fds_max of the user", client->user->quota.fds_max, client->user->n_fds, error);
+    return r ? r : want_check_bytes(client, error);
 }
 
 static bool client_entry_is_owned(const struct Client *client, uint32_t entry) {
@@ -168,9 +216,9 @@ static int client_find_entries(const struct Client *client, uint32_t count, uint
 static uint32_t client_find_target(const struct Client *client) {
     uint32_t i = 0;
 
-    while (client->target_owners[i] == UINT32_MAX)
+    while (client->by_target[i])
         i++;
-    return i * 32 + (uint32_t)__builtin_ctz(~client->target_owners[i]);
+    return i;
 }
 
 /* A slab's entries start VACANT in generation 0, whatever a slab before it has left there. Those that no slab ever had
@@ -194,16 +242,18 @@ static void client_add_slab(struct Client *client, struct Slab *slab, uint32_t f
     enum Kind kind = slab->shape.kind;
 
     slab->client = client;
-    slab->id = ++client->next_slab_id;
     slab->target = client_find_target(client);
+    slab->id = ++client->n_opened << SLAB_TARGET_BITS | slab->target;
     slab->first_entry = first;
-    client->target_owners[slab->target / 32] |= UINT32_C(1) << slab->target % 32;
+    client->by_target[slab->target] = slab;
     client_own_entries(client, first, slab->shape.count, true);
     client_clear_entries(client, first, slab->shape.count);
     for (link = &client->slabs; *link; link = &(*link)->next)
         ;
     *link = slab;
     client->n_slabs++;
+    if (slab->fd >= 0)
+        client_charge_fds(client, 1);
     if (slab->backing) {
         slab->backing->pool = client->pool;
         client->pool->n_backings++;
@@ -217,7 +267,7 @@ int client_open_slab(struct Client *client, const struct Shape *asked, uint32_t 
     struct Shape shape = *asked;
     struct Slab *slab;
     uint32_t first = 0;
-    int r = client_admit_slab(client, error);
+    int r = client_admit_slab(client, shape.kind, error);
 
     if (!r)
         r = shape_finish(&shape, error);
@@ -230,16 +280,15 @@ int client_open_slab(struct Client *client, const struct Shape *asked, uint32_t 
     client_add_slab(client, slab, first);
     atomic_store(&client->table->header.targets[slab->target], want);
     *slabp = slab;
-    *grantedp = client->state == CLIENT_CONNECTED ? grant_slots(slab, want) : 0;
+    *grantedp = client->state == CLIENT_CONNECTED ? want_meet(slab, want & LEASE_TARGET_SLOTS, NULL) : 0;
     return 0;
 }
 
 struct Slab *client_find_slab(const struct Client *client, uint32_t slab_id) {
-    struct Slab *slab = client->slabs;
+    uint32_t target = slab_id & ((UINT32_C(1) << SLAB_TARGET_BITS) - 1);
+    struct Slab *slab = target < LEASE_SLABS_MAX ? client->by_target[target] : NULL;
 
-    while (slab && slab->id != slab_id)
-        slab = slab->next;
-    return slab;
+    return slab && slab->id == slab_id ? slab : NULL;
 }
 
 int client_close_slab(struct Client *client, uint32_t slab_id, struct Error *error) {
@@ -247,7 +296,6 @@ int client_close_slab(struct Client *client, uint32_t slab_id, struct Error *err
 
     if (!slab)
         return error_set(error, ERROR_PROTOCOL, "there is no slab %u to close", slab_id);
-    client->target_owners[slab->target / 32] &= ~(UINT32_C(1) << slab->target % 32);
     client_own_entries(client, slab->first_entry, slab->shape.count, false);
     client_drop_slab(client, slab);
     return 0;
@@ -257,35 +305,46 @@ int client_close_slab(struct Client *client, uint32_t slab_id, struct Error *err
 
 int client_want(struct Client *client, uint32_t slab_id, uint32_t *grantedp, struct Error *error) {
     struct Slab *slab = client_find_slab(client, slab_id);
-    struct Pool *pool = client->pool;
-    uint32_t target, n;
-    enum Kind kind;
+    uint32_t ask, n;
 
     if (!slab)
         return error_set(error, ERROR_PROTOCOL, "there is no slab %u to want slots of", slab_id);
-    kind = slab->shape.kind;
     grant_collect(slab);
-    client_measure(client);
-    if (pool->bounds.resident_bytes_max && pool->resident_bytes >= pool->bounds.resident_bytes_max)
-        return error_limit(error, ERROR_LIMIT, "resident_bytes_max", pool->bounds.resident_bytes_max,
-                           pool->resident_bytes, 0, "the pool's memory is in use");
-    target = atomic_load(&client->table->header.targets[slab->target]); /* hostile: only ever compared */
-    if (target <= slab->n_granted)
-        return error_limit(error, ERROR_LIMIT, "target", target, slab->n_granted, 0, "no more slots are wanted");
-    n = grant_slots(slab, target - slab->n_granted);
-    if (n) {
-        *grantedp = n;
-        return 0;
-    }
-    if (pool_room(pool, kind))
+    slab_measure(slab);
+    ask = want_unmet(slab, NULL);
+    if (slab->n_granted == slab->shape.count)
         return error_limit(error, ERROR_LIMIT, "slots", slab->shape.count, slab->n_granted, 1, "the slab is full");
-    return error_limit(error, ERROR_LIMIT, pool_total_name(kind), pool_total(pool, kind), pool->granted[kind],
-                       target - slab->n_granted, "exhausted");
+    if (!ask)
+        return error_limit(error, ERROR_LIMIT, "target", slab->n_granted, slab->n_granted, 0,
+                           "no more slots are wanted");
+    n = want_meet(slab, ask, error);
+    if (!n)
+        return slab->n_cleaning && grant_room(slab) ? CLIENT_E_CLEANING : ERROR_LIMIT;
+    *grantedp = n;
+    return 0;
+}
+
+int client_want_quietly(struct Client *client, uint32_t slab_id, struct Error *error) {
+    struct Slab *slab = client_find_slab(client, slab_id);
+    uint32_t ask;
+    bool waits;
+
+    if (!slab)
+        return error_set(error, ERROR_PROTOCOL, "there is no slab %u to want slots of", slab_id);
+    grant_collect(slab);
+    slab_measure(slab);
+    ask = want_unmet(slab, &waits);
+    if (ask && waits)
+        want_wait(slab);
+    else if (ask && !client->pool->wants && !want_check_bytes(client, NULL) && grant_slots(slab, ask))
+        want_wake(client);
+    return 0;
 }
 
 void client_kick(struct Client *client) {
     for (struct Slab *slab = client->slabs; slab; slab = slab->next)
-        grant_collect(slab);
+        if (slab->n_recalled)
+            grant_collect(slab);
 }
 
 void client_disconnect(struct Client *client) {
@@ -293,6 +352,8 @@ void client_disconnect(struct Client *client) {
         return;
     client->state = CLIENT_DISCONNECTED;
     client->pool->n_disconnected++;
+    for (struct Slab *slab = client->slabs; slab; slab = slab->next)
+        want_forget(slab);
     client_sweep(client);
 }
 

@@ -12,6 +12,7 @@
  * may be using them, and nobody punches a busy slot of a living process. */
 
 #include "daemon/pool.h"
+#include "daemon/quota.h"
 #include "shared/error.h"
 #include "shared/shape.h"
 #include "shared/wire.h"
@@ -19,6 +20,11 @@
 #include <sys/types.h>
 
 struct Slab;
+
+#define CLIENT_FDS 3 /* socket, pidfd, lease table */
+
+/* Beyond the ErrorCodes: the slots that could be granted are being emptied. */
+#define CLIENT_E_CLEANING 1000
 
 enum ClientState { CLIENT_CONNECTED, CLIENT_DISCONNECTED };
 
@@ -32,7 +38,7 @@ struct ClientIdentity {
 struct Client {
     struct Pool *pool;
     struct User *user;
-    struct Client *next;
+    struct Client *next, *next_of_user;
     enum ClientState state;
     uint64_t id;
     struct ClientIdentity identity;
@@ -40,15 +46,21 @@ struct Client {
     struct LeaseTable *table; /* shared with the process: every byte may be hostile */
     uint32_t *entry_owners;   /* LEASE_ENTRIES_MAX bits: entries in use by a slab */
     uint32_t entries_used;    /* the first that no slab ever had */
-    uint32_t target_owners[LEASE_SLABS_MAX / 32];
     struct Slab *slabs;       /* list, in the order of their ids */
-    uint32_t n_slabs, next_slab_id;
-    uint64_t granted[KIND_N];
+    struct Slab *by_target[LEASE_SLABS_MAX];
+    uint32_t n_slabs, n_opened;
+    struct Quota quota;
+    uint64_t granted[KIND_N], recalled[KIND_N];
+    uint64_t unmet[KIND_N];   /* what its slabs that wait are short of, when shares were computed last */
+    uint64_t ticket[KIND_N];  /* the earliest of them; 0: none */
+    uint64_t due[KIND_N];     /* its fair share then */
     uint64_t resident_bytes;
+    uint64_t n_fds;
+    bool woken;               /* granted something outside of an answer: its driver bumps its table's futex */
 };
 
-/* Charge a connection to the pool and its user. Errors: ERROR_LIMIT (connections_max, connections_per_user_max),
- * -ENOMEM. */
+/* Charge a connection to the pool and its user. Errors: ERROR_LIMIT (connections_max, connections_per_user_max,
+ * fds_max), -ENOMEM. */
 int client_new(struct Client **clientp, struct Pool *pool, const struct ClientIdentity *identity, struct Error *error);
 
 /* Give everything back: slots are uncharged at once, memfds go to the pool's reclaims. NULL is fine; returns NULL. */
@@ -58,7 +70,7 @@ struct Client *client_free(struct Client *client);
 int client_open_table(struct Client *client, struct Error *error);
 
 /* Make a slab, and grant up to `want` of its slots if there are any. Errors: ERROR_INVALID (shape), ERROR_LIMIT
- * (slabs_per_client_max, slabs_max, entries, resident_bytes_max), ERROR_HOST, negative errno. */
+ * (slabs_per_client_max, slabs_max, fds_max, entries, slabs_opened, resident_bytes_max), ERROR_HOST, negative errno. */
 int client_open_slab(struct Client *client, const struct Shape *shape, uint32_t want, struct Slab **slabp,
                      uint32_t *grantedp, struct Error *error);
 
@@ -66,9 +78,13 @@ int client_open_slab(struct Client *client, const struct Shape *shape, uint32_t 
  */
 int client_close_slab(struct Client *client, uint32_t slab_id, struct Error *error);
 
-/* Look at the slab's target, and grant. 0 and *grantedp > 0, or ERROR_LIMIT naming what is exhausted, or
- * ERROR_PROTOCOL. */
+/* Look at the slab's target, and grant. 0 and *grantedp > 0, CLIENT_E_CLEANING (ask again when reclaims are finished),
+ * ERROR_LIMIT naming what is exhausted, or ERROR_PROTOCOL. */
 int client_want(struct Client *client, uint32_t slab_id, uint32_t *grantedp, struct Error *error);
+
+/* The same when nobody waits for the answer: what has room is granted, and a slab whose target says so waits its turn.
+ * 0 or ERROR_PROTOCOL. */
+int client_want_quietly(struct Client *client, uint32_t slab_id, struct Error *error);
 
 /* A recalled slot came back: uncharge what the table says is vacant. */
 void client_kick(struct Client *client);

@@ -3,6 +3,20 @@
 
 #include "daemon/user.h"
 
+static uint64_t least(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+uint64_t grant_room(const struct Slab *slab) {
+    const struct Client *client = slab->client;
+    const struct User *user = client->user;
+    enum Kind kind = slab->shape.kind;
+    uint64_t own = quota_room(client->quota.slots_max[kind], client->granted[kind]);
+
+    return least(pool_room(client->pool, kind),
+                 least(own, quota_room(user->quota.slots_max[kind], user->granted[kind])));
+}
+
 static void grant_charge(struct Slab *slab, uint32_t slot) {
     struct Client *client = slab->client;
     struct Pool *pool = client->pool;
@@ -20,13 +34,18 @@ static void grant_charge(struct Slab *slab, uint32_t slot) {
 
 static void grant_refund(struct Slab *slab, uint32_t slot) {
     struct Client *client = slab->client;
+    struct SlotRecord *record = &slab->records[slot];
     enum Kind kind = slab->shape.kind;
 
-    slab->records[slot].granted = 0;
+    slab->n_recalled -= record->recalled;
+    client->recalled[kind] -= record->recalled;
+    client->pool->recalled[kind] -= record->recalled;
+    record->granted = record->recalled = 0;
     slab->n_granted--;
     client->granted[kind]--;
     client->user->granted[kind]--;
     client->pool->granted[kind]--;
+    client->pool->served = false;
 }
 
 /* One slot, in the order record, word. A word that is not VACANT in our generation was written by the client: it gets
@@ -45,12 +64,11 @@ static bool grant_slot(struct Slab *slab, uint32_t slot) {
 }
 
 uint32_t grant_slots(struct Slab *slab, uint32_t ask) {
-    const struct Pool *pool = slab->client->pool;
+    uint64_t room = grant_room(slab);
     uint32_t n = 0;
 
-    if (ask > GRANT_BATCH_MAX)
-        ask = GRANT_BATCH_MAX;
-    for (uint32_t i = 0; i < slab->shape.count && n < ask && pool_room(pool, slab->shape.kind); i++)
+    ask = (uint32_t)least(least(ask, GRANT_BATCH_MAX), room);
+    for (uint32_t i = 0; i < slab->shape.count && n < ask; i++)
         n += grant_slot(slab, i);
     return n;
 }
@@ -62,17 +80,68 @@ static void grant_return(struct Slab *slab, uint32_t slot) {
     slab_slot_is_empty(slab, slot); /* if not, it will be */
 }
 
+int grant_revoke(struct Slab *slab, uint32_t slot) {
+    struct SlotRecord *record = &slab->records[slot];
+
+    if (!record->granted || lease_revoke(slab_entry(slab, slot), record->generation))
+        return LEASE_E_LOST;
+    grant_return(slab, slot);
+    return 0;
+}
+
+/* Recorded first: a slot that comes back must be looked for. */
+int grant_recall(struct Slab *slab, uint32_t slot) {
+    struct SlotRecord *record = &slab->records[slot];
+    enum Kind kind = slab->shape.kind;
+
+    if (!record->granted || record->recalled)
+        return LEASE_E_LOST;
+    record->recalled = 1;
+    if (lease_recall(slab_entry(slab, slot), record->generation)) {
+        record->recalled = 0;
+        return LEASE_E_LOST;
+    }
+    slab->n_recalled++;
+    slab->client->recalled[kind]++;
+    slab->client->pool->recalled[kind]++;
+    slab->client->pool->counters.recalls++;
+    return 0;
+}
+
+int grant_trim(struct Slab *slab, uint32_t slot) {
+    if (grant_revoke(slab, slot))
+        return LEASE_E_LOST;
+    slab->records[slot].trimmed = 1;
+    if (!slab->records[slot].cleaning)
+        grant_cleaned(slab, slot, 0);
+    return 0;
+}
+
+/* Not where somebody waits for the capacity, nor to a client that is gone. Nobody is woken, since nobody waits: who
+ * looks next sees that the futex has moved. */
+static void grant_again(struct Slab *slab, uint32_t slot) {
+    struct Client *client = slab->client;
+
+    if (client->state != CLIENT_CONNECTED || client->pool->wants || !grant_room(slab) || !grant_slot(slab, slot))
+        return;
+    atomic_fetch_add(&client->table->header.futex, 1);
+}
+
+void grant_cleaned(struct Slab *slab, uint32_t slot, int result) {
+    bool trimmed = slab->records[slot].trimmed;
+
+    slab->records[slot].trimmed = 0;
+    slab_slot_cleaned(slab, slot, result);
+    slab->client->pool->served = false;
+    if (trimmed && !result)
+        grant_again(slab, slot);
+}
+
 uint32_t grant_revoke_idle(struct Slab *slab) {
     uint32_t n = 0;
 
-    for (uint32_t i = 0; slab->n_granted && i < slab->shape.count; i++) {
-        struct SlotRecord *record = &slab->records[i];
-
-        if (!record->granted || lease_revoke(slab_entry(slab, i), record->generation))
-            continue;
-        grant_return(slab, i);
-        n++;
-    }
+    for (uint32_t i = 0; slab->n_granted && i < slab->shape.count; i++)
+        n += !grant_revoke(slab, i);
     return n;
 }
 

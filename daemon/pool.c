@@ -6,13 +6,41 @@
 #include "daemon/user.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
 
 void pool_init(struct Pool *pool, const struct Limits *limits, const struct PoolBounds *bounds) {
     *pool = (struct Pool){.limits = *limits, .bounds = *bounds, .next_client_id = 1};
+    quotas_init(&pool->quotas);
 }
 
 void pool_deinit(struct Pool *pool) {
-    assert(!pool->clients && !pool->users && !pool->reclaims && !pool->n_backings);
+    assert(!pool->clients && !pool->users && !pool->reclaims && !pool->n_backings && !pool->wants && !pool->n_woken);
+    quotas_deinit(&pool->quotas);
+    free(pool->shares);
+    pool->shares = NULL;
+}
+
+void pool_apply_quotas(struct Pool *pool) {
+    for (struct User *user = pool->users; user; user = user->next)
+        user->quota = *quotas_find(&pool->quotas, user->uid);
+    for (struct Client *client = pool->clients; client; client = client->next)
+        client->quota = pool->quotas.client;
+    pool->served = false;
+}
+
+int pool_reserve_share(struct Pool *pool) {
+    size_t n = pool->n_shares ? 2 * pool->n_shares : 16;
+    struct Share *shares;
+
+    if (pool->n_clients < pool->n_shares)
+        return 0;
+    shares = realloc(pool->shares, n * sizeof(*shares));
+    if (!shares)
+        return -ENOMEM;
+    pool->shares = shares;
+    pool->n_shares = n;
+    return 0;
 }
 
 uint64_t pool_total(const struct Pool *pool, enum Kind kind) {

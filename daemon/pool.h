@@ -4,10 +4,11 @@
 
 /* The pool: the totals that all clients share, and everyone who draws on them.
  *
- * The core (pool, user, client, slab, grant, reclaim) knows no socket, no loop and no clock: it is given arguments and
+ * The core (pool, user, client, slab, quota, grant, share, want, trim, reclaim) knows no socket, no loop and no clock: it is given arguments and
  * returns outcomes. Whoever drives it has one thread for it. Ownership: Pool > User (by reference) and Client > Slab.
  */
 
+#include "daemon/quota.h"
 #include "shared/lease.h"
 #include "shared/limits.h"
 
@@ -27,8 +28,11 @@ struct PoolBounds {
     uint64_t resident_bytes_max; /* st_blocks of all slabs; new slabs and wants are refused above it; 0: no bound */
 };
 
+/* Since start. */
 struct PoolCounters {
-    uint64_t grants;               /* slots granted, since start */
+    uint64_t grants;               /* slots granted, */
+    uint64_t revokes, recalls;     /* taken back while idle, and asked for while busy, because somebody else wanted */
+    uint64_t waits;                /* wants that had to wait */
     uint64_t granted_most[KIND_N]; /* the most that were granted at one time */
 };
 
@@ -36,13 +40,21 @@ struct Pool {
     struct Limits limits;
     struct PoolBounds bounds;
     struct PoolCounters counters;
+    struct Quotas quotas;
     uint64_t granted[KIND_N]; /* idle + busy, by our own record */
+    uint64_t recalled[KIND_N]; /* of these, asked for */
     uint64_t slabs[KIND_N];
     uint64_t resident_bytes;
     uint64_t n_clients, n_disconnected, n_users;
     uint64_t next_client_id;
     struct User *users;        /* list */
     struct Client *clients;    /* list, in the order of their ids */
+    struct Slab *wants;        /* list: slabs that wait, by ticket */
+    uint64_t next_ticket;
+    bool served;               /* want_serve has nothing new to look at */
+    uint64_t n_woken;          /* clients with `woken` set */
+    struct Share *shares;      /* room for a share of each client */
+    size_t n_shares;
     struct Reclaim *reclaims;  /* list: memory to be given back, see reclaim.h */
     uint64_t n_backings;       /* open memfds of slabs, those included that are still being punched */
 };
@@ -63,6 +75,12 @@ struct Client *pool_find_client(const struct Pool *pool, uint64_t id);
 
 /* Read st_blocks of every slab again. One fstat for each. */
 void pool_measure(struct Pool *pool);
+
+/* Copy the quotas to those that they are for. After each change of pool->quotas. */
+void pool_apply_quotas(struct Pool *pool);
+
+/* Room for one more share. 0 or -ENOMEM. */
+int pool_reserve_share(struct Pool *pool);
 
 /* The invariants: what clients and users have adds up to what the pool has, and stays within the totals. */
 bool pool_is_valid(const struct Pool *pool);

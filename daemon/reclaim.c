@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "daemon/reclaim.h"
 
-#include "daemon/slab.h"
+#include "daemon/grant.h"
 #include "shared/memfd.h"
 
 #include <stdlib.h>
@@ -50,14 +50,13 @@ void reclaim_run(struct Reclaim *reclaim) {
         reclaim->result = memfd_punch(reclaim->backing->fd, reclaim->offset, reclaim->bytes);
 }
 
-struct Reclaim *reclaim_finish(struct Pool *pool, struct Reclaim *reclaim) {
+struct Reclaim *reclaim_finish(struct Reclaim *reclaim) {
     while (reclaim) {
         struct Reclaim *next = reclaim->next;
-        struct Client *client = reclaim->client_id ? pool_find_client(pool, reclaim->client_id) : NULL;
-        struct Slab *slab = client ? client_find_slab(client, reclaim->slab_id) : NULL;
+        struct Slab *slab = reclaim->backing->slab;
 
-        if (slab)
-            slab_slot_cleaned(slab, reclaim->slot, reclaim->result);
+        if (slab && reclaim->is_slot)
+            grant_cleaned(slab, reclaim->slot, reclaim->result);
         backing_unref(reclaim->backing);
         free(reclaim);
         reclaim = next;

@@ -12,6 +12,7 @@
 /* A slab's memfd. The slab has a reference, and so has each reclaim under way; the last one closes it. */
 struct Backing {
     struct Pool *pool; /* that counts it; NULL: not yet */
+    struct Slab *slab; /* NULL once that is gone */
     int fd;
     unsigned n_refs;
 };
@@ -20,9 +21,8 @@ struct Reclaim {
     struct Reclaim *next;
     struct Backing *backing;
     uint64_t offset, bytes;
-    /* The slot that waits for it; client_id 0: none. */
-    uint64_t client_id;
-    uint32_t slab_id, slot;
+    bool is_slot; /* of the backing's slab, which waits for it */
+    uint32_t slot;
     int result;
 };
 
@@ -44,6 +44,6 @@ struct Reclaim *reclaim_steal(struct Pool *pool);
 void reclaim_run(struct Reclaim *reclaim);
 
 /* Tell the slots that were waited for, close and free. Without a run before it nothing is punched. Returns NULL. */
-struct Reclaim *reclaim_finish(struct Pool *pool, struct Reclaim *reclaim);
+struct Reclaim *reclaim_finish(struct Reclaim *reclaim);
 
 #endif

@@ -6,6 +6,7 @@
 #include "daemon/log.h"
 #include "daemon/reclaim.h"
 #include "daemon/session.h"
+#include "daemon/want.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -20,11 +21,16 @@
 #define SERVER_STOP_MS 1000 /* how long answers may wait for room when the daemon ends */
 #define SERVER_GROUP "wasmpool"
 
+/* The first rescan for who waits, and the longest pause between two. */
+#define SERVER_RESCAN_MS 5
+#define SERVER_RESCAN_MAX_MS 80
+#define SERVER_SERVES_MAX 64 /* batches of grants in one turn of the loop */
+
 /* -------------------------------------------------------------------------------------------------- reclaims */
 
 struct ReclaimJob {
     uv_work_t work;
-    struct Pool *pool;
+    struct Server *server;
     struct Reclaim *reclaims;
 };
 
@@ -34,11 +40,21 @@ static void reclaim_on_work(uv_work_t *work) {
     reclaim_run(job->reclaims);
 }
 
+static void server_resume_wants(struct Server *server) {
+    struct Session *next;
+
+    for (struct Session *session = server->session_list; session && server->n_deferred; session = next) {
+        next = session->next;
+        session_resume_want(session);
+    }
+}
+
 static void reclaim_on_done(uv_work_t *work, int status) {
     struct ReclaimJob *job = work->data;
 
     (void)status;
-    reclaim_finish(job->pool, job->reclaims);
+    reclaim_finish(job->reclaims);
+    server_resume_wants(job->server);
     free(job);
 }
 
@@ -51,13 +67,52 @@ static void server_reclaim(struct Server *server) {
     job = calloc(1, sizeof(*job));
     if (!job)
         return; /* they stay on the list until the next turn */
-    job->pool = &server->pool;
+    job->server = server;
     job->reclaims = reclaim_steal(&server->pool);
     job->work.data = job;
     if (uv_queue_work(&server->loop, &job->work, reclaim_on_work, reclaim_on_done)) {
         reclaim_on_work(&job->work);
         reclaim_on_done(&job->work, 0);
     }
+}
+
+/* -------------------------------------------------------------------------------------------------- wants */
+
+static void server_wake_clients(struct Server *server) {
+    for (struct Client *client = server->pool.clients; client && server->pool.n_woken; client = client->next)
+        if (client->woken) {
+            client->woken = false;
+            server->pool.n_woken--;
+            lease_wake(client->table);
+        }
+}
+
+static void server_on_rescan(uv_timer_t *timer) {
+    struct Server *server = timer->data;
+
+    want_serve(&server->pool, true);
+    server->rescan_ms = 2 * server->rescan_ms < SERVER_RESCAN_MAX_MS ? 2 * server->rescan_ms : SERVER_RESCAN_MAX_MS;
+    uv_timer_start(timer, server_on_rescan, server->rescan_ms, 0);
+}
+
+/* A want that is new or was met for a part is looked after soon again, one that waits in vain less and less often. */
+static void server_serve(struct Server *server) {
+    struct Pool *pool = &server->pool;
+    uint64_t grants = pool->counters.grants, waits = pool->counters.waits;
+
+    for (int i = 0; pool->wants && !pool->served && i < SERVER_SERVES_MAX; i++)
+        want_serve(pool, false);
+    server_wake_clients(server);
+    if (!pool->wants) {
+        uv_timer_stop(&server->rescan);
+        server->n_waits = pool->counters.waits;
+        return;
+    }
+    if (grants == pool->counters.grants && server->n_waits == waits && uv_is_active((uv_handle_t *)&server->rescan))
+        return;
+    server->n_waits = waits;
+    server->rescan_ms = SERVER_RESCAN_MS;
+    uv_timer_start(&server->rescan, server_on_rescan, server->rescan_ms, 0);
 }
 
 /* -------------------------------------------------------------------------------------------------- tick */
@@ -127,8 +182,10 @@ static void server_on_prepare(uv_prepare_t *prepare) {
         uv_timer_stop(&server->tick);
         server_tell_status(server);
     }
-    if (!server->stopping)
-        server_reclaim(server);
+    if (server->stopping)
+        return;
+    server_serve(server);
+    server_reclaim(server);
 }
 
 /* -------------------------------------------------------------------------------------------------- connections */
@@ -188,6 +245,7 @@ static void server_stop(struct Server *server) {
     for (size_t i = 0; i < sizeof(server->signals) / sizeof(server->signals[0]); i++)
         uv_close((uv_handle_t *)&server->signals[i], NULL);
     uv_close((uv_handle_t *)&server->tick, NULL);
+    uv_close((uv_handle_t *)&server->rescan, NULL);
     uv_close((uv_handle_t *)&server->prepare, NULL);
     uv_timer_start(&server->stop_deadline, server_on_stop_deadline, SERVER_STOP_MS, 0);
     uv_unref((uv_handle_t *)&server->stop_deadline);
@@ -246,6 +304,7 @@ static void server_reload(struct Server *server) {
     reload_log_bounds(&server->config, &config);
     server->pool.limits = config.limits;
     server->pool.bounds = config.bounds;
+    server->pool.served = false;
     server->config = config;
     log_set_level(config.level);
     log_event(LOG_LEVEL_INFO, "reloaded", "memories=%lu", config.limits.total_memories);
@@ -327,9 +386,10 @@ static void server_start_handles(struct Server *server) {
                         numbers[i]);
     }
     uv_timer_init(&server->loop, &server->tick);
+    uv_timer_init(&server->loop, &server->rescan);
     uv_timer_init(&server->loop, &server->stop_deadline);
     uv_prepare_init(&server->loop, &server->prepare);
-    server->tick.data = server->stop_deadline.data = server->prepare.data = server;
+    server->tick.data = server->rescan.data = server->stop_deadline.data = server->prepare.data = server;
     uv_prepare_start(&server->prepare, server_on_prepare);
 }
 
@@ -384,7 +444,7 @@ void server_run(struct Server *server) {
     uv_close((uv_handle_t *)&server->stop_deadline, NULL);
     uv_run(&server->loop, UV_RUN_DEFAULT);
     /* Not run before: what processes still use is closed, not punched. */
-    reclaim_finish(&server->pool, reclaim_steal(&server->pool));
+    reclaim_finish(reclaim_steal(&server->pool));
     pool_deinit(&server->pool);
     r = uv_loop_close(&server->loop);
     if (r)

@@ -5,7 +5,7 @@
 /* The daemon as a whole: one loop, the pool, two listeners, and who is connected to them.
  *
  * It sleeps unless somebody says something; while anything is granted, or something waits that no event announces,
- * it wakes once a second. SIGTERM and SIGINT end it: nothing more is granted, answers that wait for room are given a
+ * it wakes once a second, and while anyone waits for slots more often. SIGTERM and SIGINT end it: nothing more is granted, answers that wait for room are given a
  * moment, and what is granted is left as it is, since processes are using it. SIGHUP reads the configuration again. */
 
 #include "daemon/config.h"
@@ -38,10 +38,13 @@ struct Server {
     struct ServerCounters counters;
     struct Listener tenants, admins;
     struct Session *session_list;
+    unsigned n_deferred; /* sessions with a Want that waits for reclaims */
     struct Admin *admin_list;
     unsigned n_admins;
     uv_signal_t signals[3];
     uv_timer_t tick;
+    uv_timer_t rescan;   /* while anyone waits for slots */
+    uint64_t rescan_ms, n_waits;
     uv_timer_t stop_deadline;
     uv_prepare_t prepare;
     uint64_t started_ns;

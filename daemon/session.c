@@ -125,6 +125,11 @@ static void session_link(struct Session *session) {
 
 /* -------------------------------------------------------------------------------------------------- ends */
 
+static void session_forget_want(struct Session *session) {
+    session->server->n_deferred -= session->want_id != 0;
+    session->want_id = 0;
+}
+
 /* Everything is given back: the process is dead, or has said that it uses nothing, or was never given anything. */
 static void session_end(struct Session *session, const char *why) {
     if (session->state == SESSION_ENDED)
@@ -132,6 +137,7 @@ static void session_end(struct Session *session, const char *why) {
     session_log(session, LOG_LEVEL_INFO, "client-ended", why);
     session_enter(session, SESSION_ENDED);
     session->pending = session->stalled = false;
+    session_forget_want(session);
     link_close(&session->link);
     uv_close((uv_handle_t *)&session->process, session_on_process_closed);
     close(session->pidfd);
@@ -161,6 +167,7 @@ static void session_disconnect(struct Session *session, const char *why) {
     session->owes_fd = session->state == SESSION_UNACKED && session_is_unread(session);
     session_enter(session, SESSION_DISCONNECTED);
     session->pending = session->stalled = false;
+    session_forget_want(session);
     link_close(&session->link);
     client_disconnect(session->client);
     if (!session->owes_fd && client_is_spent(session->client))
@@ -305,17 +312,44 @@ static void session_open_slab(struct Session *session, uint64_t id, const Wasmpo
     session_send(session);
 }
 
-static void session_want(struct Session *session, uint64_t id, const Wasmpool__Want *want) {
+static void session_defer_want(struct Session *session, uint64_t id, uint32_t slab) {
+    session->want_id = id;
+    session->want_slab = slab;
+    session->server->n_deferred++;
+    link_pause(&session->link);
+}
+
+static void session_want(struct Session *session, uint64_t id, uint32_t slab) {
     struct Error error = {0};
     uint32_t granted;
-    int r = client_want(session->client, want->slab, &granted, &error);
+    int r = client_want(session->client, slab, &granted, &error);
 
+    if (r == CLIENT_E_CLEANING) {
+        session_defer_want(session, id, slab);
+        return;
+    }
     if (r) {
         session_answer_failure(session, id, r, &error);
         return;
     }
     answer_granted(&session->answer, id, granted);
     session_send(session);
+}
+
+void session_resume_want(struct Session *session) {
+    uint64_t id = session->want_id;
+
+    if (!id)
+        return;
+    session_forget_want(session);
+    session_want(session, id, session->want_slab);
+}
+
+static void session_want_quietly(struct Session *session, uint32_t slab) {
+    struct Error error = {0};
+
+    if (client_want_quietly(session->client, slab, &error))
+        session_cut_off(session, 0, "wanted slots of a slab that it does not have");
 }
 
 static void session_close_slab(struct Session *session, const Wasmpool__CloseSlab *close_slab) {
@@ -347,8 +381,7 @@ static void session_unsupported(struct Session *session, uint64_t id) {
 }
 
 static bool body_is_request(Wasmpool__Packet__BodyCase body_case) {
-    return body_case == WASMPOOL__PACKET__BODY_HELLO || body_case == WASMPOOL__PACKET__BODY_OPEN_SLAB ||
-           body_case == WASMPOOL__PACKET__BODY_WANT;
+    return body_case == WASMPOOL__PACKET__BODY_HELLO || body_case == WASMPOOL__PACKET__BODY_OPEN_SLAB;
 }
 
 static void session_dispatch(struct Session *session, const WireMessage *message) {
@@ -363,7 +396,10 @@ static void session_dispatch(struct Session *session, const WireMessage *message
         session_close_slab(session, message->close_slab);
         break;
     case WASMPOOL__PACKET__BODY_WANT:
-        session_want(session, message->id, message->want);
+        if (message->id)
+            session_want(session, message->id, message->want->slab);
+        else
+            session_want_quietly(session, message->want->slab);
         break;
     case WASMPOOL__PACKET__BODY_KICK:
         client_kick(session->client);

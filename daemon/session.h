@@ -41,11 +41,16 @@ struct Session {
     bool pending;          /* `answer` waits for room in the socket */
     bool stalled;          /* it waits for the kernel to have room for fds in flight: try at the next tick */
     bool owes_fd;          /* DISCONNECTED with an fd in flight: charged until the process is dead */
+    uint64_t want_id;      /* a Want whose answer waits until slots are empty; 0: none */
+    uint32_t want_slab;
     struct Answer answer;
 };
 
 /* Take an accepted socket, which is consumed on success only. 0, or a positive ErrorCode with `error`. */
 int session_new(struct Server *server, int socket, struct Error *error);
+
+/* Reclaims are finished: answer the Want that waited for them. */
+void session_resume_want(struct Session *session);
 
 /* Once a second: what has no event of its own. */
 void session_tick(struct Session *session);

@@ -2,6 +2,7 @@
 #include "daemon/slab.h"
 
 #include "daemon/reclaim.h"
+#include "daemon/user.h"
 #include "shared/memfd.h"
 
 #include <ctype.h>
@@ -35,7 +36,10 @@ static int slab_make_memfd(struct Slab *slab, struct Error *error) {
         return error_set(error, ERROR_HOST, "cannot make a slab: %s", strerror(-r));
     slab->inode = st.st_ino;
     slab->backing = backing_new(slab->fd);
-    return slab->backing ? 0 : error_set(error, -ENOMEM, "the daemon is out of memory");
+    if (!slab->backing)
+        return error_set(error, -ENOMEM, "the daemon is out of memory");
+    slab->backing->slab = slab;
+    return 0;
 }
 
 int slab_new(struct Slab **slabp, const struct Shape *shape, struct Error *error) {
@@ -66,9 +70,10 @@ struct Slab *slab_free(struct Slab *slab) {
         reclaim_add(slab->client->pool, slab->reclaim, slab->backing, 0, slab->shape.file_bytes);
     else
         free(slab->reclaim);
-    if (slab->backing)
+    if (slab->backing) {
+        slab->backing->slab = NULL;
         backing_unref(slab->backing);
-    else if (slab->fd >= 0)
+    } else if (slab->fd >= 0)
         close(slab->fd);
     free(slab);
     return NULL;
@@ -85,10 +90,10 @@ static void slab_clean_slot(struct Slab *slab, uint32_t slot) {
 
     if (!reclaim)
         return;
-    reclaim->client_id = client->id;
-    reclaim->slab_id = slab->id;
+    reclaim->is_slot = true;
     reclaim->slot = slot;
     slab->records[slot].cleaning = 1;
+    slab->n_cleaning++;
     reclaim_add(client->pool, reclaim, slab->backing, shape_slot_offset(&slab->shape, slot), slab->shape.stride);
 }
 
@@ -109,6 +114,7 @@ bool slab_slot_is_empty(struct Slab *slab, uint32_t slot) {
 }
 
 void slab_slot_cleaned(struct Slab *slab, uint32_t slot, int result) {
+    slab->n_cleaning -= slab->records[slot].cleaning;
     slab->records[slot].cleaning = 0;
     if (result)
         slab->records[slot].retired = 1;
@@ -123,6 +129,7 @@ void slab_measure(struct Slab *slab) {
         return;
     resident = (uint64_t)st.st_blocks * 512;
     client->resident_bytes += resident - slab->resident_bytes;
+    client->user->resident_bytes += resident - slab->resident_bytes;
     client->pool->resident_bytes += resident - slab->resident_bytes;
     slab->resident_bytes = resident;
 }

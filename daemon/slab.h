@@ -2,17 +2,23 @@
 #ifndef DAEMON_SLAB_H
 #define DAEMON_SLAB_H
 
-/* A slab: one memfd of one client, and our own record of what is granted of it. */
+/* A slab: one memfd of one client, and our own record of what is granted of it. Its id says which target word it has in
+ * its low bits (SLAB_TARGET_BITS), and above them how many slabs its client had opened: never the same twice. */
 
 #include "daemon/client.h"
+
+#define SLAB_TARGET_BITS 10
+#define SLAB_OPENED_MAX (UINT32_MAX >> SLAB_TARGET_BITS) /* slabs that one client may open in its life */
 
 /* The record of a slot. Written before each of our edges: after a crash in between it says more than the table does,
  * never less. */
 struct SlotRecord {
-    uint64_t generation : 61; /* the one that its word has while VACANT, IDLE or BUSY */
+    uint64_t generation : 59; /* the one that its word has while VACANT, IDLE or BUSY */
     uint64_t granted : 1;
+    uint64_t recalled : 1; /* granted, and asked for */
     uint64_t retired : 1;  /* it could not be emptied, or its word was tampered with: never granted again */
     uint64_t cleaning : 1; /* its pages are being given back: not granted until that is done */
+    uint64_t trimmed : 1;  /* then it is granted again */
 };
 
 struct Slab {
@@ -26,7 +32,9 @@ struct Slab {
     uint64_t inode; /* 0 for instances */
     struct Backing *backing; /* whose fd it is; NULL for instances */
     struct Reclaim *reclaim; /* for its memory, when it goes */
-    uint32_t n_granted;
+    uint32_t n_granted, n_recalled, n_cleaning;
+    uint64_t ticket;       /* when it began to wait, by the pool's count; 0: it does not */
+    struct Slab *next_want;
     uint64_t resident_bytes;
     struct SlotRecord records[];
 };

@@ -16,6 +16,7 @@ int user_ref(struct User **userp, struct Pool *pool, uid_t uid) {
             return -ENOMEM;
         user->pool = pool;
         user->uid = uid;
+        user->quota = *quotas_find(&pool->quotas, uid);
         user->next = pool->users;
         pool->users = user;
         pool->n_users++;
@@ -32,6 +33,7 @@ struct User *user_unref(struct User *user) {
         return NULL;
     for (int kind = 0; kind < KIND_N; kind++)
         assert(!user->granted[kind] && !user->slabs[kind]);
+    assert(!user->resident_bytes && !user->n_fds && !user->clients);
     for (link = &user->pool->users; *link != user; link = &(*link)->next)
         ;
     *link = user->next;

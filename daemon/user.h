@@ -4,7 +4,7 @@
 
 /* A uid and what its clients have together. It lives as long as one of them does. */
 
-#include "daemon/pool.h"
+#include "daemon/client.h"
 
 #include <sys/types.h>
 
@@ -12,8 +12,13 @@ struct User {
     struct Pool *pool;
     struct User *next;
     uid_t uid;
-    uint64_t n_clients; /* the references */
+    uint64_t n_clients;     /* the references */
+    struct Client *clients; /* list, in the order of their ids */
+    struct Quota quota;
     uint64_t granted[KIND_N];
+    uint64_t due[KIND_N];   /* its fair share, when shares were computed last */
+    uint64_t resident_bytes;
+    uint64_t n_fds;
     uint64_t slabs[KIND_N];
 };
 

@@ -23,17 +23,28 @@
 
 #include "daemon/slab.h"
 
+/* By how many slots the slab is short of its target, which is hostile: no more than the slab has. *waitsp, unless NULL:
+ * does the target say that somebody waits? */
+uint32_t want_unmet(const struct Slab *slab, bool *waitsp);
+
+/* Are the pool, the client's user and the client below their resident_bytes_max? 0 or ERROR_LIMIT. */
+int want_check_bytes(const struct Client *client, struct Error *error);
+
 /* Grant up to `ask` slots of the slab now, also by revoking. Returns how many; 0: *error says what is exhausted, who is
  * refused, the bound, the use and the ask. */
 uint32_t want_meet(struct Slab *slab, uint32_t ask, struct Error *error);
 
 /* The slab waits its turn, unless it does already. */
 void want_wait(struct Slab *slab);
+/* It does not any more. */
 void want_forget(struct Slab *slab);
 
-/* Grant what can be granted to those that wait, in turn, and recall for the rest. A client that got something has
- * `woken` set: its driver wakes it. Called when capacity may have come back, and on a timer while this returns true:
- * somebody still waits. */
-bool want_serve(struct Pool *pool);
+/* The client was granted something outside of an answer: its driver wakes it. */
+void want_wake(struct Client *client);
+
+/* Grant what can be granted to those that wait, in turn, and recall for the rest. To be called while pool->served is
+ * false. And, `again`, on a timer while pool->wants is not NULL: a client may have been stopped before it could say that
+ * a slot came back, and of slots that were recalled some may be held for long: then as many more are. */
+void want_serve(struct Pool *pool, bool again);
 
 #endif

@@ -11,6 +11,7 @@
 #include "daemon/reclaim.h"
 #include "daemon/slab.h"
 #include "daemon/user.h"
+#include "daemon/want.h"
 #include "tests/support/test.h"
 
 #include <string.h>
@@ -75,7 +76,7 @@ static inline void core_reclaim(struct Pool *pool) {
     struct Reclaim *reclaims = reclaim_steal(pool);
 
     reclaim_run(reclaims);
-    reclaim_finish(pool, reclaims);
+    reclaim_finish(reclaims);
 }
 
 static inline void core_pool_deinit(struct Pool *pool) {

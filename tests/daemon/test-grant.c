@@ -30,14 +30,16 @@ Test(grant, counts_slots_over_all_strides_of_a_kind) {
     struct Shape wide = core_shape(KIND_MEMORY, 8);
     struct Pool pool;
     struct Client *client;
-    struct Slab *slab;
+    struct Slab *narrow, *slab;
     struct Error error;
     uint32_t granted;
 
     wide.reservation = 8 << 20;
     core_pool_init(&pool);
     client = core_client(&pool, 0);
-    core_slab(client, KIND_MEMORY, 8, 4);
+    narrow = core_slab(client, KIND_MEMORY, 8, 4);
+    for (uint32_t i = 0; i < 4; i++)
+        core_take(narrow, i);
     cr_assert_eq(client_open_slab(client, &wide, 8, &slab, &granted, &error), 0);
     cr_expect_eq(granted, CORE_TOTAL - 4, "%u", granted);
     core_pool_deinit(&pool);

@@ -127,7 +127,7 @@ Test(slab, that_cannot_be_cleaned_is_retired) {
     cr_expect_not(slab_slot_is_empty(slab, 0));
     reclaims = reclaim_steal(&pool);
     reclaims->result = -EIO;
-    reclaim_finish(&pool, reclaims);
+    reclaim_finish(reclaims);
     cr_expect(slab->records[0].retired && !slab->records[0].cleaning);
     core_pool_deinit(&pool);
 }

@@ -102,6 +102,7 @@ static void open_slabs_until_refused(void *unused) {
     struct PeerSlab slab;
     struct Error error;
     struct Peer peer;
+    uint32_t last = 0;
     int n;
 
     (void)unused;
@@ -116,12 +117,13 @@ static void open_slabs_until_refused(void *unused) {
             wire_packet_deinit(&packet);
             break;
         }
+        last = packet.message->slab_opened->slab;
         wire_packet_deinit(&packet);
         peer_ack(&peer);
     }
     host_demand(n > 0 && n < 100, "%d slabs were opened", n);
     host_demand(error.code == ERROR_LIMIT && !strcmp(error.limit, "slabs_max"), "the refusal is '%s'", error.message);
-    peer_close_slab_id(&peer, 1);
+    peer_close_slab_id(&peer, last);
     peer_reopen_slab(&peer, &shape, 1, &slab);
     host_demand(slab.granted == 1, "nothing was granted");
     peer_unmap_slab(&slab);

@@ -167,7 +167,7 @@ static const struct Violation {
     {hello_twice, "said hello twice"},
     {hello_twice_at_once, "said hello twice"},
     {hello_without_an_id, "a request without an id"},
-    {want_without_an_id, "a request without an id"},
+    {want_without_an_id, "wanted slots of a slab that it does not have"},
     {ack_of_nothing, "acknowledged a message without an fd"},
     {slab_before_the_table_is_acknowledged, "before it acknowledged"},
     {slab_before_the_last_is_acknowledged, "before it acknowledged"},

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "daemon/want.h"
+
+#include "daemon/grant.h"
+#include "daemon/share.h"
+#include "daemon/user.h"
+
+#include <stdio.h>
+
+#define WANT_TRIES_MAX 64 /* a slot that is taken and released all the time is neither idle nor busy for long */
+
+static const enum Kind want_kinds[] = {KIND_MEMORY, KIND_TABLE, KIND_INSTANCE};
+
+uint32_t want_unmet(const struct Slab *slab, bool *waitsp) {
+    uint32_t target = atomic_load(&slab->client->table->header.targets[slab->target]);
+
+    if (waitsp)
+        *waitsp = target & LEASE_TARGET_WAIT;
+    target &= LEASE_TARGET_SLOTS;
+    if (target > slab->shape.count)
+        target = slab->shape.count;
+    return target > slab->n_granted ? target - slab->n_granted : 0;
+}
+
+/* ------------------------------------------------------------------------------------------------ refusals */
+
+static int want_refuse(const struct Client *client, const char *limit, uint64_t bound, uint64_t use, uint64_t ask,
+                       struct Error *error) {
+    char what[128];
+
+    snprintf(what, sizeof(what), "connection %lu (pid %d, %s) is refused", client->id, (int)client->identity.pid,
+             client->identity.command);
+    return error_limit(error, ERROR_LIMIT, limit, bound, use, ask, what);
+}
+
+int want_check_bytes(const struct Client *client, struct Error *error) {
+    const struct Pool *pool = client->pool;
+    const struct User *user = client->user;
+
+    if (!quota_room(pool->bounds.resident_bytes_max, pool->resident_bytes))
+        return want_refuse(client, "resident_bytes_max", pool->bounds.resident_bytes_max, pool->resident_bytes, 0,
+                           error);
+    if (!quota_room(user->quota.resident_bytes_max, user->resident_bytes))
+        return want_refuse(client, "resident_bytes_max of the user", user->quota.resident_bytes_max,
+                           user->resident_bytes, 0, error);
+    if (!quota_room(client->quota.resident_bytes_max, client->resident_bytes))
+        return want_refuse(client, "resident_bytes_max of the connection", client->quota.resident_bytes_max,
+                           client->resident_bytes, 0, error);
+    return 0;
+}
+
+static const char *want_quota_name(enum Kind kind, bool of_user) {
+    switch (kind) {
+    case KIND_MEMORY:
+        return of_user ? "memories_max of the user" : "memories_max of the connection";
+    case KIND_TABLE:
+        return of_user ? "tables_max of the user" : "tables_max of the connection";
+    case KIND_INSTANCE:
+        return of_user ? "instances_max of the user" : "instances_max of the connection";
+    }
+    return "slots_max";
+}
+
+/* Whose bound is it that leaves the slab no room? The closest to the client. */
+enum WantScope { WANT_SCOPE_CLIENT, WANT_SCOPE_USER, WANT_SCOPE_POOL };
+
+static enum WantScope want_scope(const struct Slab *slab) {
+    const struct Client *client = slab->client;
+    const struct User *user = client->user;
+    enum Kind kind = slab->shape.kind;
+
+    if (!quota_room(client->quota.slots_max[kind], client->granted[kind]))
+        return WANT_SCOPE_CLIENT;
+    if (!quota_room(user->quota.slots_max[kind], user->granted[kind]))
+        return WANT_SCOPE_USER;
+    return WANT_SCOPE_POOL;
+}
+
+static int want_exhausted(const struct Slab *slab, uint32_t ask, struct Error *error) {
+    const struct Client *client = slab->client;
+    const struct User *user = client->user;
+    const struct Pool *pool = client->pool;
+    enum Kind kind = slab->shape.kind;
+
+    /* There is room, but none of its slots can be granted: they are retired, or being emptied. */
+    if (grant_room(slab))
+        return want_refuse(client, "slots", slab->shape.count, slab->n_granted, ask, error);
+    switch (want_scope(slab)) {
+    case WANT_SCOPE_CLIENT:
+        return want_refuse(client, want_quota_name(kind, false), client->quota.slots_max[kind], client->granted[kind],
+                           ask, error);
+    case WANT_SCOPE_USER:
+        return want_refuse(client, want_quota_name(kind, true), user->quota.slots_max[kind], user->granted[kind], ask,
+                           error);
+    default:
+        return want_refuse(client, pool_total_name(kind), pool_total(pool, kind), pool->granted[kind], ask, error);
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------ shares */
+
+static uint64_t want_earlier(uint64_t a, uint64_t b) {
+    return !a || (b && b < a) ? b : a;
+}
+
+/* What those that wait are short of, and since when their client waits. `asking` asks for `ask` without waiting. */
+static void want_count_unmet(struct Pool *pool, enum Kind kind, const struct Slab *asking, uint32_t ask) {
+    for (struct Client *client = pool->clients; client; client = client->next) {
+        client->unmet[kind] = 0;
+        client->ticket[kind] = 0;
+    }
+    for (const struct Slab *slab = pool->wants; slab; slab = slab->next_want)
+        if (slab->shape.kind == kind && slab != asking) {
+            slab->client->unmet[kind] += want_unmet(slab, NULL);
+            slab->client->ticket[kind] = want_earlier(slab->client->ticket[kind], slab->ticket);
+        }
+    if (asking) {
+        asking->client->unmet[kind] += ask;
+        asking->client->ticket[kind] = want_earlier(asking->client->ticket[kind], asking->ticket);
+    }
+}
+
+static struct Share want_share_of(const struct Client *client, enum Kind kind) {
+    uint64_t demand = client->granted[kind] + client->unmet[kind], bound = quota_bound(client->quota.slots_max[kind]);
+
+    return (struct Share){.weight = 1,
+                          .demand = demand < bound ? demand : bound,
+                          .held = client->granted[kind],
+                          .ticket = client->ticket[kind]};
+}
+
+static void want_share_user(struct User *user, enum Kind kind) {
+    struct Share *shares = user->pool->shares;
+    size_t n = 0;
+
+    for (struct Client *client = user->clients; client; client = client->next_of_user)
+        shares[n++] = want_share_of(client, kind);
+    share_compute(shares, n, user->due[kind]);
+    n = 0;
+    for (struct Client *client = user->clients; client; client = client->next_of_user)
+        client->due[kind] = shares[n++].due;
+}
+
+/* Compute everyone's due: of users by weight, and within each user of its clients. */
+static void want_share(struct Pool *pool, enum Kind kind) {
+    struct Share *shares = pool->shares;
+    size_t n = 0;
+
+    for (struct User *user = pool->users; user; user = user->next) {
+        struct Share share = {.weight = user->quota.weight, .held = user->granted[kind]};
+        uint64_t bound = quota_bound(user->quota.slots_max[kind]);
+
+        for (struct Client *client = user->clients; client; client = client->next_of_user) {
+            share.demand += want_share_of(client, kind).demand;
+            share.ticket = want_earlier(share.ticket, client->ticket[kind]);
+        }
+        share.demand = share.demand < bound ? share.demand : bound;
+        shares[n++] = share;
+    }
+    share_compute(shares, n, pool_total(pool, kind));
+    n = 0;
+    for (struct User *user = pool->users; user; user = user->next)
+        user->due[kind] = shares[n++].due;
+    for (struct User *user = pool->users; user; user = user->next)
+        want_share_user(user, kind);
+}
+
+/* How many slots the client has beyond what it is due. */
+static uint64_t want_excess(const struct Client *client, enum Kind kind) {
+    return client->granted[kind] > client->due[kind] ? client->granted[kind] - client->due[kind] : 0;
+}
+
+static uint64_t want_deficit(const struct Client *client, enum Kind kind) {
+    return client->due[kind] > client->granted[kind] ? client->due[kind] - client->granted[kind] : 0;
+}
+
+/* ------------------------------------------------------------------------------------------------ taking back */
+
+/* The coldest slots of a client that are in a state, by what the table says of when they were taken: the client's word,
+ * and only about its own. */
+struct WantColdest {
+    uint32_t n, most;
+    uint32_t n_seen; /* in that state, the coldest or not */
+    struct WantSlot {
+        struct Slab *slab;
+        uint32_t slot;
+        uint64_t taken_ns;
+    } slots[GRANT_BATCH_MAX];
+};
+
+static void coldest_add(struct WantColdest *coldest, struct Slab *slab, uint32_t slot) {
+    uint64_t taken_ns = atomic_load_explicit(&slab_entry(slab, slot)->taken_ns, memory_order_relaxed);
+    uint32_t i;
+
+    coldest->n_seen++;
+    if (coldest->n == coldest->most) {
+        if (!coldest->most || coldest->slots[coldest->n - 1].taken_ns <= taken_ns)
+            return;
+        coldest->n--;
+    }
+    for (i = coldest->n++; i && coldest->slots[i - 1].taken_ns > taken_ns; i--)
+        coldest->slots[i] = coldest->slots[i - 1];
+    coldest->slots[i] = (struct WantSlot){.slab = slab, .slot = slot, .taken_ns = taken_ns};
+}
+
+/* A client that wants slots of a shape has no use for losing others of that shape. And what was granted to who waits is
+ * not taken back before he has woken up to it, if it is within his share. */
+static bool want_may_lose(const struct Slab *slab, const struct Slab *wanting, bool within_share) {
+    bool waits;
+
+    if (slab->shape.kind != wanting->shape.kind)
+        return false;
+    if (slab->client == wanting->client)
+        return slab->shape.stride != wanting->shape.stride || slab->shape.element_size != wanting->shape.element_size;
+    want_unmet(slab, &waits);
+    return !within_share || !waits;
+}
+
+static void coldest_find(struct WantColdest *coldest, const struct Client *client, const struct Slab *wanting,
+                         enum LeaseState state, uint64_t most, bool within_share) {
+    coldest->n = coldest->n_seen = 0;
+    coldest->most = most < GRANT_BATCH_MAX ? (uint32_t)most : GRANT_BATCH_MAX;
+    for (struct Slab *slab = client->slabs; slab; slab = slab->next)
+        for (uint32_t i = 0, seen = 0; want_may_lose(slab, wanting, within_share) && seen < slab->n_granted; i++) {
+            seen += slab->records[i].granted;
+            if (slab->records[i].granted && !slab->records[i].recalled &&
+                lease_state(lease_load(slab_entry(slab, i))) == state)
+                coldest_add(coldest, slab, i);
+        }
+}
+
+static uint32_t want_revoke_of(struct Client *client, const struct Slab *wanting, uint64_t most, bool within_share) {
+    struct WantColdest coldest;
+    uint32_t n = 0, bound;
+
+    if (!client->granted[wanting->shape.kind] || !most)
+        return 0;
+    coldest_find(&coldest, client, wanting, LEASE_IDLE, most, within_share);
+    bound = within_share && coldest.n > (coldest.n_seen + 1) / 2 ? (coldest.n_seen + 1) / 2 : coldest.n;
+    for (uint32_t i = 0; i < bound; i++)
+        n += !grant_revoke(coldest.slots[i].slab, coldest.slots[i].slot);
+    client->pool->counters.revokes += n;
+    return n;
+}
+
+static bool want_is_in_scope(const struct Slab *slab, const struct Client *client, enum WantScope scope) {
+    switch (scope) {
+    case WANT_SCOPE_CLIENT:
+        return client == slab->client;
+    case WANT_SCOPE_USER:
+        return client->user == slab->client->user;
+    default:
+        return true;
+    }
+}
+
+/* Revoke idle slots until the slab has room for `need`: first of those that have more than they are due, then of
+ * anyone. Of what is within somebody's share at most half is taken at a time: whoever has a few in reserve is not left
+ * without any, to ask for them back at once. */
+static void want_revoke(struct Slab *slab, uint32_t need) {
+    struct Pool *pool = slab->client->pool;
+    enum Kind kind = slab->shape.kind;
+    enum WantScope scope = want_scope(slab);
+
+    for (struct Client *client = pool->clients; client && grant_room(slab) < need; client = client->next) {
+        uint64_t most = need - grant_room(slab), excess = want_excess(client, kind);
+
+        if (want_is_in_scope(slab, client, scope))
+            want_revoke_of(client, slab, most < excess ? most : excess, false);
+    }
+    for (struct Client *client = pool->clients; client && grant_room(slab) < need; client = client->next)
+        if (want_is_in_scope(slab, client, scope))
+            want_revoke_of(client, slab, need - grant_room(slab), true);
+}
+
+/* One slot is as good as another; the one that was taken first is likely to be released first. */
+static uint32_t want_recall_of(struct Client *client, const struct Slab *wanting, uint64_t most) {
+    struct WantColdest coldest;
+    uint32_t n = 0;
+
+    coldest_find(&coldest, client, wanting, LEASE_BUSY, most, false);
+    for (uint32_t i = 0; i < coldest.n; i++) {
+        struct Slab *slab = coldest.slots[i].slab;
+        uint32_t slot = coldest.slots[i].slot;
+
+        for (int tries = 0; tries < WANT_TRIES_MAX; tries++)
+            if (!grant_recall(slab, slot) || !grant_revoke(slab, slot)) {
+                n++;
+                break;
+            }
+    }
+    return n;
+}
+
+/* Ask for `need` busy slots, of those that have more than they are due; `again`, of those too of which as many have been
+ * asked for as they have too many. */
+static void want_recall(struct Slab *wanting, uint64_t need, bool again) {
+    enum Kind kind = wanting->shape.kind;
+
+    for (struct Client *client = wanting->client->pool->clients; client && need; client = client->next) {
+        uint64_t excess = want_excess(client, kind), asked = again ? 0 : client->recalled[kind];
+
+        excess -= asked < excess ? asked : excess;
+        if (excess)
+            need -= want_recall_of(client, wanting, need < excess ? need : excess);
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------ at once */
+
+uint32_t want_meet(struct Slab *slab, uint32_t ask, struct Error *error) {
+    struct Pool *pool = slab->client->pool;
+    uint32_t n;
+
+    if (want_check_bytes(slab->client, error))
+        return 0;
+    if (ask > GRANT_BATCH_MAX)
+        ask = GRANT_BATCH_MAX;
+    if (grant_room(slab) < ask) {
+        want_count_unmet(pool, slab->shape.kind, slab, ask);
+        want_share(pool, slab->shape.kind);
+        want_revoke(slab, ask);
+    }
+    n = grant_slots(slab, ask);
+    if (!n)
+        want_exhausted(slab, ask, error);
+    return n;
+}
+
+/* ------------------------------------------------------------------------------------------------ in turn */
+
+void want_wait(struct Slab *slab) {
+    struct Pool *pool = slab->client->pool;
+    struct Slab **link;
+
+    pool->served = false;
+    if (slab->ticket)
+        return;
+    slab->ticket = ++pool->next_ticket;
+    pool->counters.waits++;
+    for (link = &pool->wants; *link; link = &(*link)->next_want)
+        ;
+    *link = slab;
+}
+
+void want_forget(struct Slab *slab) {
+    struct Slab **link;
+
+    if (!slab->ticket)
+        return;
+    for (link = &slab->client->pool->wants; *link != slab; link = &(*link)->next_want)
+        ;
+    *link = slab->next_want;
+    slab->next_want = NULL;
+    slab->ticket = 0;
+}
+
+void want_wake(struct Client *client) {
+    if (client->woken)
+        return;
+    client->woken = true;
+    client->pool->n_woken++;
+}
+
+/* What has come back, and who does not wait any more. */
+static void want_look(struct Pool *pool, enum Kind kind) {
+    struct Slab *next;
+
+    for (struct Client *client = pool->clients; client; client = client->next)
+        for (struct Slab *slab = client->slabs; slab && client->recalled[kind]; slab = slab->next)
+            if (slab->n_recalled && slab->shape.kind == kind)
+                grant_collect(slab);
+    for (struct Slab *slab = pool->wants; slab; slab = next) {
+        bool waits;
+
+        next = slab->next_want;
+        if (slab->shape.kind == kind && (!want_unmet(slab, &waits) || !waits))
+            want_forget(slab);
+    }
+}
+
+static void want_give(struct Slab *slab, uint64_t most) {
+    uint32_t need = want_unmet(slab, NULL), n;
+
+    if (need > most)
+        need = (uint32_t)most;
+    if (!need || want_check_bytes(slab->client, NULL))
+        return;
+    if (grant_room(slab) < need)
+        want_revoke(slab, need);
+    n = grant_slots(slab, need);
+    if (n)
+        want_wake(slab->client);
+    if (n == GRANT_BATCH_MAX)
+        slab->client->pool->served = false; /* more in the next turn */
+}
+
+static void want_serve_kind(struct Pool *pool, enum Kind kind, bool again) {
+    uint64_t coming = again ? 0 : pool->recalled[kind];
+
+    want_look(pool, kind);
+    want_count_unmet(pool, kind, NULL, 0);
+    want_share(pool, kind);
+    for (struct Slab *slab = pool->wants; slab; slab = slab->next_want)
+        if (slab->shape.kind == kind)
+            want_give(slab, want_deficit(slab->client, kind));
+    for (struct Slab *slab = pool->wants; slab; slab = slab->next_want) {
+        uint64_t need, deficit = want_deficit(slab->client, kind);
+
+        if (slab->shape.kind != kind)
+            continue;
+        want_give(slab, GRANT_BATCH_MAX);
+        need = want_unmet(slab, NULL);
+        need = need < deficit ? need : deficit;
+        if (need > coming)
+            want_recall(slab, need - coming, again);
+        coming -= need < coming ? need : coming;
+    }
+    want_look(pool, kind);
+}
+
+void want_serve(struct Pool *pool, bool again) {
+    pool->served = true;
+    for (size_t i = 0; pool->wants && i < sizeof(want_kinds) / sizeof(want_kinds[0]); i++)
+        want_serve_kind(pool, want_kinds[i], again);
+}

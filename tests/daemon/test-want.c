@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "tests/daemon/core.h"
+
+TestSuite(want, .timeout = 30);
+
+static struct Pool pool;
+
+/* In a pool that is empty before and after. */
+#define WantTest(SENTENCE)                                                                                             \
+    static void SENTENCE(void);                                                                                        \
+    Test(want, SENTENCE) {                                                                                             \
+        core_pool_init(&pool);                                                                                         \
+        SENTENCE();                                                                                                    \
+        core_pool_deinit(&pool);                                                                                       \
+    }                                                                                                                  \
+    static void SENTENCE(void)
+
+static uint32_t count_state(const struct Slab *slab, enum LeaseState state) {
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < slab->shape.count; i++)
+        n += lease_state(lease_load(slab_entry(slab, i))) == state;
+    return n;
+}
+
+static void take_all(struct Slab *slab) {
+    uint64_t generation;
+
+    for (uint32_t i = 0; i < slab->shape.count; i++)
+        lease_take(slab_entry(slab, i), &generation);
+}
+
+/* One release, of whatever is busy; a recalled one comes back. */
+static bool release_one(struct Slab *slab) {
+    for (uint32_t i = 0; i < slab->shape.count; i++) {
+        uint64_t word = lease_load(slab_entry(slab, i));
+
+        if (lease_state(word) != LEASE_BUSY)
+            continue;
+        if (lease_release(slab_entry(slab, i), lease_generation(word)) == LEASE_E_RECALLED)
+            client_kick(slab->client);
+        return true;
+    }
+    return false;
+}
+
+static void wait_for(struct Slab *slab, uint32_t target) {
+    struct Error error = {0};
+
+    core_set_target(slab, target | LEASE_TARGET_WAIT);
+    cr_assert_eq(client_want_quietly(slab->client, slab->id, &error), 0, "%s", error.message);
+}
+
+static void serve(void) {
+    while (pool.wants && !pool.served)
+        want_serve(&pool, false);
+}
+
+static uint32_t meet(struct Slab *slab, uint32_t target, struct Error *error) {
+    uint32_t granted = 0;
+
+    core_set_target(slab, target);
+    return client_want(slab->client, slab->id, &granted, error) ? 0 : granted;
+}
+
+/* ------------------------------------------------------------------------------------------------ at once */
+
+WantTest(takes_idle_slots_of_others_when_there_is_no_room) {
+    struct Slab *a = core_slab(core_client(&pool, 1), KIND_MEMORY, 8, CORE_TOTAL);
+    struct Slab *b = core_slab(core_client(&pool, 2), KIND_MEMORY, 8, 0);
+    struct Error error = {0};
+
+    cr_assert_eq(a->n_granted, CORE_TOTAL);
+    for (uint32_t n = 0; n < CORE_TOTAL;) {
+        uint32_t got = meet(b, CORE_TOTAL, &error);
+
+        cr_assert(got, "with %u of %d: %s", n, CORE_TOTAL, error.message);
+        n += got;
+    }
+    expect_eq(a->n_granted, 0);
+    expect_eq(count_state(a, LEASE_VACANT), 8);
+    expect_eq(b->n_granted, CORE_TOTAL);
+}
+
+WantTest(leaves_busy_slots_alone_when_nobody_waits) {
+    struct Slab *a = core_slab(core_client(&pool, 1), KIND_MEMORY, 8, CORE_TOTAL);
+    struct Slab *b = core_slab(core_client(&pool, 2), KIND_MEMORY, 8, 0);
+    struct Error error = {0};
+
+    take_all(a);
+    expect_eq(meet(b, 1, &error), 0);
+    expect_eq(error.code, ERROR_LIMIT);
+    cr_expect_str_eq(error.limit, "total_memories");
+    expect_eq(error.bound, CORE_TOTAL);
+    expect_eq(error.use, CORE_TOTAL);
+    expect_eq(error.ask, 1);
+    cr_expect(strstr(error.message, "connection 2 (pid 1, test)"), "%s", error.message);
+    expect_eq(a->n_granted, CORE_TOTAL);
+    expect_eq(a->n_recalled, 0);
+}
+
+WantTest(takes_the_coldest_idle_slot) {
+    struct Slab *a = core_slab(core_client(&pool, 1), KIND_MEMORY, 8, CORE_TOTAL);
+    struct Slab *b = core_slab(core_client(&pool, 2), KIND_MEMORY, 8, 0);
+    struct Error error = {0};
+
+    for (uint32_t i = 0; i < CORE_TOTAL; i++)
+        atomic_store(&slab_entry(a, i)->taken_ns, i == 3 ? 10 : 100 + i);
+    expect_eq(meet(b, 1, &error), 1);
+    expect_eq(lease_state(lease_load(slab_entry(a, 3))), LEASE_VACANT);
+    expect_eq(a->n_granted, CORE_TOTAL - 1);
+}
+
+WantTest(takes_what_is_beyond_a_share_before_what_is_within) {
+    struct Slab *poor = core_slab(core_client(&pool, 1), KIND_MEMORY, 8, 1);
+    struct Slab *rich = core_slab(core_client(&pool, 2), KIND_MEMORY, 8, CORE_TOTAL - 1);
+    struct Slab *b = core_slab(core_client(&pool, 3), KIND_MEMORY, 8, 0);
+    struct Error error = {0};
+
+    expect_eq(meet(b, 2, &error), 2);
+    expect_eq(poor->n_granted, 1);
+    expect_eq(rich->n_granted, CORE_TOTAL - 3);
+}
+
+WantTest(leaves_half_of_a_reserve_that_is_within_a_share) {
+    struct Slab *a = core_slab(core_client(&pool, 1), KIND_MEMORY, 8, 3);
+    struct Slab *b = core_slab(core_client(&pool, 2), KIND_MEMORY, 8, 3);
+    struct Error error = {0};
+
+    take_all(b);
+    expect_eq(meet(b, 6, &error), 2);
+    expect_eq(a->n_granted, 1);
+}
+
+WantTest(finds_idle_slots_of_another_shape_of_its_own) {
+    struct Client *client = core_client(&pool, 1);
+    struct Slab *small = core_slab(client, KIND_TABLE, 8, CORE_TOTAL);
+    struct Shape shape = core_shape(KIND_TABLE, 4);
+    struct Error error = {0};
+    struct Slab *large;
+    uint32_t granted;
+
+    shape.element_size = 24;
+    expect_eq(client_open_slab(client, &shape, 1, &large, &granted, &error), 0);
+    expect_eq(granted, 1);
+    expect_eq(small->n_granted, CORE_TOTAL - 1);
+}
+
+WantTest(of_a_quota_takes_from_those_whose_quota_it_is) {
+    struct Slab *other, *a, *b;
+    struct Error error = {0};
+
+    pool.quotas.user.slots_max[KIND_MEMORY] = 2;
+    other = core_slab(core_client(&pool, 2), KIND_MEMORY, 8, 2);
+    a = core_slab(core_client(&pool, 1), KIND_MEMORY, 8, 2);
+    b = core_slab(core_client(&pool, 1), KIND_MEMORY, 8, 0);
+    expect_eq(meet(b, 1, &error), 1);
+    expect_eq(a->n_granted, 1);
+    expect_eq(other->n_granted, 2);
+    take_all(a);
+    take_all(b);
+    expect_eq(meet(b, 2, &error), 0);
+    cr_expect_str_eq(error.limit, "memories_max of the user");
+    expect_eq(error.bound, 2);
+}
+
+WantTest(is_refused_beyond_resident_bytes_of_its_user) {
+    struct Client *client = core_client(&pool, 1);
+    struct Slab *a = core_slab(client, KIND_MEMORY, 8, 1);
+    struct Error error = {0};
+    char byte = 1;
+
+    cr_assert_eq(pwrite(a->fd, &byte, 1, (off_t)shape_slot_offset(&a->shape, 0)), 1);
+    client->user->quota.resident_bytes_max = 4096;
+    expect_eq(meet(a, 2, &error), 0);
+    cr_expect_str_eq(error.limit, "resident_bytes_max of the user");
+    expect_eq(error.use, 4096);
+}
+
+/* ------------------------------------------------------------------------------------------------ in turn */
+
+WantTest(that_waits_gets_a_recalled_slot_when_it_is_released) {
+    struct Slab *a = core_slab(core_client(&pool, 1), KIND_MEMORY, 8, CORE_TOTAL);
+    struct Slab *b = core_slab(core_client(&pool, 2), KIND_MEMORY, 8, 0);
+
+    take_all(a);
+    wait_for(b, 1);
+    serve();
+    expect_eq(a->n_recalled, 1);
+    expect_eq(b->n_granted, 0);
+    while (a->n_recalled)
+        release_one(a);
+    serve();
+    expect_eq(b->n_granted, 1);
+    cr_expect(b->client->woken, "nobody wakes the one that waits");
+    cr_expect_null(pool.wants);
+}
+
+WantTest(that_is_withdrawn_leaves_no_trace) {
+    struct Slab *a = core_slab(core_client(&pool, 1), KIND_MEMORY, 8, CORE_TOTAL);
+    struct Slab *b = core_slab(core_client(&pool, 2), KIND_MEMORY, 8, 0);
+
+    take_all(a);
+    wait_for(b, 1);
+    core_set_target(b, 0);
+    serve();
+    cr_expect_null(pool.wants);
+    expect_eq(a->n_recalled, 0);
+    expect_eq(b->ticket, 0);
+}
+
+WantTest(recalls_more_when_what_was_recalled_does_not_come) {
+    struct Slab *a = core_slab(core_client(&pool, 1), KIND_MEMORY, 8, CORE_TOTAL);
+    struct Slab *b = core_slab(core_client(&pool, 2), KIND_MEMORY, 8, 0);
+
+    take_all(a);
+    wait_for(b, 1);
+    serve();
+    pool.served = false;
+    serve();
+    expect_eq(a->n_recalled, 1);
+    want_serve(&pool, true);
+    expect_eq(a->n_recalled, 2);
+}
+
+WantTest(of_the_same_slot_takes_turns) {
+    struct Slab *a, *b;
+
+    pool.limits.total_memories = 1;
+    a = core_slab(core_client(&pool, 1), KIND_MEMORY, 4, 1);
+    b = core_slab(core_client(&pool, 2), KIND_MEMORY, 4, 0);
+    for (int turn = 0; turn < 6; turn++) {
+        struct Slab *has = turn % 2 ? b : a, *wants = turn % 2 ? a : b;
+
+        take_all(has);
+        wait_for(wants, 1);
+        serve();
+        expect_eq(has->n_recalled, 1);
+        cr_assert(release_one(has));
+        serve();
+        core_reclaim(&pool);
+        serve();
+        expect_eq(has->n_granted, 0);
+        expect_eq(wants->n_granted, 1);
+        core_set_target(has, 0);
+    }
+}
+
+WantTest(of_a_saturated_client_is_met_though_it_never_rests) {
+    struct Slab *a = core_slab(core_client(&pool, 1), KIND_MEMORY, 8, CORE_TOTAL);
+    struct Slab *b = core_slab(core_client(&pool, 2), KIND_MEMORY, 8, 0);
+
+    take_all(a);
+    wait_for(b, 3);
+    for (int i = 0; i < 4 * CORE_TOTAL && b->n_granted < 3; i++) {
+        serve();
+        release_one(a);
+        take_all(a);
+    }
+    expect_eq(b->n_granted, 3);
+    expect_eq(a->n_granted, CORE_TOTAL - 3);
+}
+
+/* Users that all want everything, and release and take again all the time. */
+WantTest(of_greedy_users_ends_within_one_slot_of_the_weighted_share) {
+    static const uint64_t weights[] = {1, 2, 5};
+    enum { TOTAL = 50, USERS = 3 };
+    struct Slab *slabs[USERS];
+
+    pool.limits.total_memories = TOTAL;
+    for (int i = 0; i < USERS; i++) {
+        struct Client *client = core_client(&pool, 10 + (uid_t)i);
+
+        client->user->quota.weight = weights[i];
+        slabs[i] = core_slab(client, KIND_MEMORY, TOTAL, 0);
+    }
+    for (int round = 0; round < 200; round++) {
+        for (int i = 0; i < USERS; i++) {
+            take_all(slabs[i]);
+            if (slabs[i]->n_granted < TOTAL)
+                wait_for(slabs[i], TOTAL);
+        }
+        serve();
+        for (int i = 0; i < USERS; i++)
+            release_one(slabs[i]);
+        want_serve(&pool, round % 8 == 0);
+    }
+    for (int i = 0; i < USERS; i++) {
+        uint64_t eighths = TOTAL * weights[i]; /* of 1 + 2 + 5 */
+
+        cr_expect(slabs[i]->n_granted * 8 + 8 >= eighths && slabs[i]->n_granted * 8 <= eighths + 8,
+                  "user %d has %u of %d, its share is %lu/8", i, slabs[i]->n_granted, TOTAL, eighths);
+    }
+}
+
+WantTest(of_a_disconnected_client_is_forgotten) {
+    struct Slab *a = core_slab(core_client(&pool, 1), KIND_MEMORY, 8, CORE_TOTAL);
+    struct Slab *b = core_slab(core_client(&pool, 2), KIND_MEMORY, 8, 0);
+
+    take_all(a);
+    wait_for(b, 1);
+    client_disconnect(b->client);
+    cr_expect_null(pool.wants);
+}
+
+WantTest(waits_while_its_slots_are_being_emptied) {
+    struct Client *client = core_client(&pool, 1);
+    struct Slab *a = core_slab(client, KIND_MEMORY, 1, 1);
+    struct Error error = {0};
+    uint32_t granted = 0;
+    char byte = 1;
+
+    cr_assert_eq(pwrite(a->fd, &byte, 1, (off_t)shape_slot_offset(&a->shape, 0)), 1);
+    expect_eq(grant_revoke(a, 0), 0);
+    core_set_target(a, 1);
+    expect_eq(client_want(client, a->id, &granted, &error), CLIENT_E_CLEANING);
+    wait_for(a, 1);
+    serve();
+    expect_eq(a->n_granted, 0);
+    core_reclaim(&pool);
+    serve();
+    expect_eq(a->n_granted, 1);
+}
+
+WantTest(beyond_its_slots_is_taken_for_all_of_them) {
+    struct Slab *a = core_slab(core_client(&pool, 1), KIND_MEMORY, 4, 0);
+
+    wait_for(a, LEASE_TARGET_SLOTS);
+    serve();
+    expect_eq(a->n_granted, 4);
+    cr_expect_null(pool.wants);
+}
+
+/* ------------------------------------------------------------------------------------------------ trim */
+
+WantTest(trimmed_slot_is_granted_again_empty) {
+    struct Slab *a = core_slab(core_client(&pool, 1), KIND_MEMORY, 4, 1);
+    uint32_t futex = atomic_load(&a->client->table->header.futex);
+    char byte = 1;
+
+    cr_assert_eq(pwrite(a->fd, &byte, 1, (off_t)shape_slot_offset(&a->shape, 0)), 1);
+    expect_eq(grant_trim(a, 0), 0);
+    expect_eq(lease_load(slab_entry(a, 0)), lease_word(1, LEASE_VACANT));
+    core_reclaim(&pool);
+    expect_eq(lease_load(slab_entry(a, 0)), lease_word(1, LEASE_IDLE));
+    cr_assert_eq(pread(a->fd, &byte, 1, (off_t)shape_slot_offset(&a->shape, 0)), 1);
+    expect_eq(byte, 0);
+    cr_expect(atomic_load(&a->client->table->header.futex) != futex, "its client cannot tell that it is there again");
+}
+
+WantTest(trimmed_slot_goes_to_who_waits) {
+    struct Slab *a = core_slab(core_client(&pool, 1), KIND_MEMORY, 8, CORE_TOTAL);
+    struct Slab *b = core_slab(core_client(&pool, 2), KIND_MEMORY, 8, 0);
+    char byte = 1;
+
+    cr_assert_eq(pwrite(a->fd, &byte, 1, (off_t)shape_slot_offset(&a->shape, 0)), 1);
+    expect_eq(grant_trim(a, 0), 0);
+    wait_for(b, 1);
+    core_reclaim(&pool);
+    serve();
+    expect_eq(b->n_granted, 1);
+    expect_eq(a->n_granted, CORE_TOTAL - 1);
+}
