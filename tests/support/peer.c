@@ -24,7 +24,7 @@ void peer_connect(struct Peer *peer, const char *path) {
                 "cannot connect to %s: %s", path, strerror(errno));
 }
 
-static bool peer_wait(const struct Peer *peer, short events) {
+static bool peer_poll(const struct Peer *peer, short events) {
     struct pollfd poll_fd = {.fd = peer->socket, .events = events};
 
     return poll(&poll_fd, 1, PEER_TIMEOUT_MS) == 1;
@@ -34,7 +34,7 @@ int peer_send_bytes(struct Peer *peer, const void *bytes, size_t n) {
     while (send(peer->socket, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_EOR) < 0) {
         if (errno != EAGAIN)
             return -errno;
-        host_demand(peer_wait(peer, POLLOUT), "the daemon does not read");
+        host_demand(peer_poll(peer, POLLOUT), "the daemon does not read");
     }
     return 0;
 }
@@ -49,7 +49,7 @@ int peer_send(struct Peer *peer, const WireMessage *message) {
 
 int peer_receive(struct Peer *peer, struct WirePacket *packet) {
     *packet = (struct WirePacket){0};
-    if (!peer_wait(peer, POLLIN))
+    if (!peer_poll(peer, POLLIN))
         return WIRE_E_AGAIN;
     return wire_recv(peer->socket, WIRE_FDS_MAX, packet);
 }
@@ -262,6 +262,37 @@ uint32_t peer_want(struct Peer *peer, const struct PeerSlab *slab, uint32_t targ
         host_fail("the answer to Want is message %d", packet.message->body_case);
     wire_packet_deinit(&packet);
     return granted;
+}
+
+void peer_wait(struct Peer *peer, const struct PeerSlab *slab, uint32_t target) {
+    Wasmpool__Want want = WASMPOOL__WANT__INIT;
+
+    atomic_store(&peer->table->header.targets[slab->target], target | LEASE_TARGET_WAIT);
+    want.slab = slab->id;
+    host_demand(!peer_send(peer, &(WireMessage)WIRE_MESSAGE(0, WANT, want, &want)), "the daemon does not take a Want");
+}
+
+void peer_kick(struct Peer *peer) {
+    Wasmpool__Kick kick = WASMPOOL__KICK__INIT;
+
+    host_demand(!peer_send(peer, &(WireMessage)WIRE_MESSAGE(0, KICK, kick, &kick)), "the daemon does not take a Kick");
+}
+
+uint32_t peer_await_slot(struct Peer *peer, const struct PeerSlab *slab, int64_t timeout_ms) {
+    int64_t until_ms = host_now_ms() + timeout_ms, left_ms;
+
+    do {
+        uint32_t seen = atomic_load(&peer->table->header.futex);
+        uint64_t generation;
+
+        for (uint32_t i = 0; i < slab->shape.count; i++)
+            if (!lease_take(peer_entry(peer, slab, i), &generation))
+                return i;
+        left_ms = until_ms - host_now_ms();
+        if (left_ms > 0)
+            lease_wait(peer->table, seen, (uint64_t)left_ms * 1000000);
+    } while (left_ms > 0);
+    return UINT32_MAX;
 }
 
 /* ------------------------------------------------------------------------------------------------ slots */

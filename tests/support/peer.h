@@ -58,6 +58,12 @@ void peer_unmap_slab(struct PeerSlab *slab);
 /* Set the target and ask. Returns what was granted, or 0 and *error. */
 uint32_t peer_want(struct Peer *peer, const struct PeerSlab *slab, uint32_t target, struct Error *error);
 
+/* Set the target with LEASE_TARGET_WAIT and say so, one-way. */
+void peer_wait(struct Peer *peer, const struct PeerSlab *slab, uint32_t target);
+/* Until a slot of the slab can be taken, woken by the daemon alone: which slot, or UINT32_MAX after `timeout_ms`. */
+uint32_t peer_await_slot(struct Peer *peer, const struct PeerSlab *slab, int64_t timeout_ms);
+void peer_kick(struct Peer *peer);
+
 /* What comes next is an Error of this id (UINT64_MAX: any) and code; *error, unless NULL, is what it says. */
 void peer_expect_error(struct Peer *peer, uint64_t id, int code, struct Error *error);
 /* What comes next is the end. */
