@@ -17,7 +17,9 @@ OURS     := -std=gnu17 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread -DWASMPO
             -I. -I$(BUILD)/gen -Iclient $(WARNINGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer)
 V        ?=
 Q        := $(if $(V),,@)
-say       = $(if $(V),,@printf '  %-8s %s\n' $(1) $(patsubst $(BUILD)/%,%,$@))
+# Of make's own options, single letters come first, as one word.
+silent    = $(findstring s,$(firstword -$(MAKEFLAGS)))
+say       = $(if $(V)$(silent),,@printf '  %-8s %s\n' $(1) $(patsubst $(BUILD)/%,%,$@))
 LINK      = $(CC) $(CFLAGS) $(LDFLAGS) -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 export ASAN_OPTIONS  ?= detect_stack_use_after_return=0
 export TSAN_OPTIONS  ?= halt_on_error=0:exitcode=66
