@@ -3,9 +3,11 @@
 #define DAEMON_QUOTA_H
 
 /* Quotas: what one user (a uid) and one connection may have at most, and how much weight a user's wants have when the
- * pool runs short. Defaults for everyone, and overrides for single uids; changed by a reload and by administration. A
- * quota that is lowered below what is in use refuses what is new and takes nothing back. */
+ * pool runs short. There is one for all users and one for all connections, and overrides for single ones, which name
+ * what is theirs: all else follows what holds for all. Changed by a reload, which replaces everything, and by
+ * administration. A quota that is lowered below what is in use refuses what is new and takes nothing back. */
 
+#include "daemon/number.h"
 #include "daemon/share.h"
 #include "shared/error.h"
 #include "shared/lease.h"
@@ -24,6 +26,9 @@
     X(connections_max, connections_max, 0, 0, 1 << 20, false, "connections; 0: connections_per_user_max")              \
     X(fds_max, fds_max, 0, 0, 1 << 24, true, "file descriptors that the daemon holds: 3 for a connection, 1 for a slab")
 
+/* Single users, and single connections, that have quotas of their own: each look for one walks the list. */
+#define QUOTA_OVERRIDES_MAX 1024
+
 struct Quota {
     uint64_t weight;
     uint64_t slots_max[KIND_N];
@@ -32,16 +37,25 @@ struct Quota {
     uint64_t fds_max;
 };
 
+enum QuotaScope { QUOTA_USERS, QUOTA_USER, QUOTA_CLIENTS, QUOTA_CLIENT };
+
 struct QuotaOverride {
     struct QuotaOverride *next;
-    uid_t uid;
-    struct Quota quota; /* whole: what is not overridden is the default of when it was made */
+    uint64_t id;        /* a uid, or a connection */
+    uint32_t names;     /* bit i: QUOTA_INFOS[i] is its own */
+    struct Quota quota; /* whole: what is not its own is as for all */
 };
 
 struct Quotas {
-    struct Quota user, client; /* defaults: of each uid, and of each connection */
-    struct QuotaOverride *overrides;
+    struct Quota user, client;                               /* of every uid, and of every connection */
+    struct QuotaOverride *user_overrides, *client_overrides; /* in the order of their ids */
 };
+
+extern const struct NumberInfo QUOTA_INFOS[];
+extern const size_t QUOTA_INFOS_N;
+
+/* Does it bound connections too, or users alone? */
+bool quota_is_of_clients(const struct NumberInfo *info);
 
 void quota_init(struct Quota *quota);
 
@@ -60,7 +74,26 @@ static inline uint64_t quota_room(uint64_t max, uint64_t use) {
 void quotas_init(struct Quotas *quotas);
 void quotas_deinit(struct Quotas *quotas);
 
-/* The quota of a uid: its override or the default. Lives until `quotas` is changed. */
+/* Hand all of it over; what is left is as after quotas_init. */
+struct Quotas quotas_steal(struct Quotas *quotas);
+
+/* Set one quota of a scope: `id` is the uid or the connection where it is of one. 0, or ERROR_INVALID (the message says
+ * what would be right), ERROR_LIMIT (QUOTA_OVERRIDES_MAX) or -ENOMEM, and nothing has changed. */
+int quotas_set(struct Quotas *quotas, enum QuotaScope scope, uint64_t id, const char *name, const char *value,
+               struct Error *error);
+
+/* The quota of a uid or of a connection: its override, or what holds for all. Lives until `quotas` is changed. */
 const struct Quota *quotas_find(const struct Quotas *quotas, uid_t uid);
+const struct Quota *quotas_find_client(const struct Quotas *quotas, uint64_t connection);
+
+/* The same by scope; `id` counts for nothing where it is of all. */
+const struct Quota *quotas_at(const struct Quotas *quotas, enum QuotaScope scope, uint64_t id);
+
+/* Is there an override of `id` (QUOTA_USER, QUOTA_CLIENT) that names it as its own? */
+bool quotas_overrides(const struct Quotas *quotas, enum QuotaScope scope, uint64_t id, const struct NumberInfo *info);
+
+/* Connections that have ended: drop the overrides of those for which `lives` is false. */
+void quotas_prune_clients(struct Quotas *quotas, bool (*lives)(uint64_t connection, const void *data),
+                          const void *data);
 
 #endif
