@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "daemon/admin.h"
 
+#include "daemon/admin-limit.h"
+#include "daemon/admin-usage.h"
 #include "daemon/answer.h"
 #include "daemon/client.h"
 #include "daemon/log.h"
@@ -66,8 +68,7 @@ static void admin_on_end(struct Link *link, int outcome) {
 
 /* -------------------------------------------------------------------------------------------------- answers */
 
-/* True when the request is done with, be it that nobody reads the answer any more. */
-static bool admin_send(struct Admin *admin, const WireMessage *message) {
+bool admin_send(struct Admin *admin, const WireMessage *message) {
     int r = link_send(&admin->link, message, -1);
 
     if (r == WIRE_E_AGAIN || r == -ENOBUFS || r == -ENOMEM)
@@ -293,14 +294,29 @@ static bool admin_list(struct Admin *admin, const WireMessage *request) {
 
 /* -------------------------------------------------------------------------------------------------- messages */
 
+static const struct AdminRequest {
+    Wasmpool__Packet__BodyCase body_case;
+    bool (*answer)(struct Admin *admin, const WireMessage *message);
+} admin_requests[] = {
+    {WASMPOOL__PACKET__BODY_STATUS, admin_status},         {WASMPOOL__PACKET__BODY_LIST, admin_list},
+    {WASMPOOL__PACKET__BODY_SET_LIMIT, admin_set_limit},   {WASMPOOL__PACKET__BODY_LIST_LIMITS, admin_list_limits},
+    {WASMPOOL__PACKET__BODY_LIST_USERS, admin_list_users}, {WASMPOOL__PACKET__BODY_LIST_CLIENTS, admin_list_clients},
+};
+
+/* NULL: not one that administration knows. */
+static const struct AdminRequest *admin_find_request(const WireMessage *message) {
+    for (size_t i = 0; i < sizeof(admin_requests) / sizeof(admin_requests[0]); i++)
+        if (admin_requests[i].body_case == message->body_case)
+            return &admin_requests[i];
+    return NULL;
+}
+
 static bool admin_answer(struct Admin *admin, const WireMessage *message) {
-    if (admin->state == ADMIN_READY && message->body_case == WASMPOOL__PACKET__BODY_STATUS)
-        return admin_status(admin, message);
-    if (admin->state == ADMIN_READY && message->body_case == WASMPOOL__PACKET__BODY_LIST)
-        return admin_list(admin, message);
+    const struct AdminRequest *request = admin_find_request(message);
+
     if (admin->state == ADMIN_HELLO)
         return admin_hello(admin, message);
-    return admin_unsupported(admin, message);
+    return request ? request->answer(admin, message) : admin_unsupported(admin, message);
 }
 
 static void admin_proceed(struct Admin *admin) {
@@ -313,6 +329,7 @@ static void admin_proceed(struct Admin *admin) {
         return;
     }
     wire_packet_deinit(&admin->request);
+    admin->changed = false;
     link_read(&admin->link);
 }
 
@@ -323,8 +340,7 @@ static const char *admin_violation(const struct Admin *admin, const WireMessage 
         return "did not begin with hello";
     if (admin->state == ADMIN_READY && hello)
         return "said hello twice";
-    if (!message->id && (hello || message->body_case == WASMPOOL__PACKET__BODY_STATUS ||
-                         message->body_case == WASMPOOL__PACKET__BODY_LIST))
+    if (!message->id && (hello || admin_find_request(message)))
         return "sent a request without an id";
     return NULL;
 }

@@ -2,13 +2,13 @@
 #ifndef DAEMON_ADMIN_H
 #define DAEMON_ADMIN_H
 
-/* A connection of the administration socket: Hello, then Status and List, as often as one likes.
+/* A connection of the administration socket: Hello, then whatever one asks, as often as one likes.
  *
  *   HELLO --admin_hello--> READY --admin_end (end-of-file, deadline, protocol violation)--> ENDED
  *     +------------------------------------------------------------------------------------^
  *
- * What is asked changes nothing, so what waits for room in the socket is the request: it is answered anew when there
- * is some. The same way a List that looked at many slots and found no row goes on in the next turn of the loop, with
+ * What waits for room in the socket is the request: it is answered anew when there is some. Of the requests only
+ * SetLimit changes anything, which it does once. The same way a List that looked at many slots and found no row goes on in the next turn of the loop, with
  * its cursor moved: one turn never takes long. */
 
 #include "daemon/link.h"
@@ -28,6 +28,8 @@ struct Admin {
     enum AdminState state;
     struct Link link;
     struct WirePacket request; /* not answered yet; message NULL: none */
+    bool changed;              /* what the request, a SetLimit, asks for is done */
+    uint64_t changed_from, changed_to;
 };
 
 /* Take an accepted socket, which is consumed on success only. 0, or a positive ErrorCode with `error`. */
@@ -35,5 +37,8 @@ int admin_new(struct Server *server, int socket, struct Error *error);
 
 /* The daemon ends. */
 void admin_stop(struct Admin *admin);
+
+/* Answer the request. True when it is done with, be it that nobody reads the answer any more; false: try again. */
+bool admin_send(struct Admin *admin, const WireMessage *message);
 
 #endif

@@ -6,6 +6,7 @@
 #include <getopt.h>
 #include <ini.h>
 #include <inttypes.h>
+#include <pwd.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,25 +17,21 @@
 #define CONFIG_FDS_OWN 48
 #define CONFIG_FDS_PER_CONNECTION 3 /* socket, pidfd, lease table */
 
-struct ConfigNumber {
-    const char *name;
-    uint64_t standard, least, most;
-    const char *meaning;
-    size_t offset;
-};
+#define CONFIG_SECTION_BYTES 50 /* of inih, which cuts off the rest without a word */
+#define CONFIG_NAME_BYTES 80    /* behind --set: "user.", a name as long as a section's, and a quota's */
 
 struct ConfigText {
     const char *name, *meaning;
     size_t offset;
 };
 
-static const struct ConfigNumber config_numbers[] = {
+const struct NumberInfo CONFIG_NUMBER_INFOS[] = {
 #define CONFIG_NUMBER(name, field, standard, least, most, meaning)                                                     \
     {#name, standard, least, most, meaning, offsetof(struct Config, field)},
     CONFIG_NUMBERS(CONFIG_NUMBER)
 #undef CONFIG_NUMBER
 };
-#define CONFIG_NUMBERS_N (sizeof(config_numbers) / sizeof(config_numbers[0]))
+const size_t CONFIG_NUMBER_INFOS_N = sizeof(CONFIG_NUMBER_INFOS) / sizeof(CONFIG_NUMBER_INFOS[0]);
 
 static const struct ConfigText config_texts[] = {
 #define CONFIG_TEXT(name, meaning) {#name, meaning, offsetof(struct Config, name)},
@@ -43,10 +40,6 @@ static const struct ConfigText config_texts[] = {
 };
 #define CONFIG_TEXTS_N (sizeof(config_texts) / sizeof(config_texts[0]))
 
-static uint64_t *number_at(const struct Config *config, const struct ConfigNumber *number) {
-    return (uint64_t *)((char *)config + number->offset);
-}
-
 static char *text_at(const struct Config *config, const struct ConfigText *text) {
     return (char *)config + text->offset;
 }
@@ -54,23 +47,24 @@ static char *text_at(const struct Config *config, const struct ConfigText *text)
 void config_init(struct Config *config) {
     *config = (struct Config){.level = LOG_LEVEL_INFO, .log_level = "info"};
     limits_init(&config->limits);
-    for (size_t i = 0; i < CONFIG_NUMBERS_N; i++)
-        *number_at(config, &config_numbers[i]) = config_numbers[i].standard;
+    quotas_init(&config->quotas);
+    for (size_t i = 0; i < CONFIG_NUMBER_INFOS_N; i++)
+        number_put(&CONFIG_NUMBER_INFOS[i], config, CONFIG_NUMBER_INFOS[i].standard);
+}
+
+void config_deinit(struct Config *config) {
+    quotas_deinit(&config->quotas);
 }
 
 /* -------------------------------------------------------------------------------------------------- settings */
 
-static int number_set(struct Config *config, const struct ConfigNumber *number, const char *value,
-                      struct Error *error) {
-    uint64_t parsed;
+static int number_set(struct Config *config, const struct NumberInfo *info, const char *value, struct Error *error) {
+    uint64_t number;
+    int r = number_parse(info, value, &number, error);
 
-    if (limits_parse_number(value, &parsed))
-        return error_set(error, ERROR_INVALID, "%s: '%s' is not a number, like 65536, 64K or 4G", number->name, value);
-    if (parsed < number->least || parsed > number->most)
-        return error_set(error, ERROR_INVALID, "%s: %" PRIu64 " is not between %" PRIu64 " and %" PRIu64, number->name,
-                         parsed, number->least, number->most);
-    *number_at(config, number) = parsed;
-    return 0;
+    if (!r)
+        number_put(info, config, number);
+    return r;
 }
 
 static int text_set(struct Config *config, const struct ConfigText *text, const char *value, struct Error *error) {
@@ -88,25 +82,88 @@ static int config_check_section(const char *section, const char *right, const ch
     return error_set(error, ERROR_INVALID, "%s belongs in section [%s], not in [%s]", name, right, section);
 }
 
+/* A uid, or the name of one. */
+static int config_find_uid(const char *who, uint64_t *uidp, struct Error *error) {
+    const struct passwd *user;
+
+    if (*who && !who[strspn(who, "0123456789")])
+        return limits_parse_number(who, uidp) ? error_set(error, ERROR_INVALID, "%s is no uid", who) : 0;
+    errno = 0;
+    user = getpwnam(who);
+    if (!user)
+        return error_set(error, ERROR_INVALID, "there is no user called '%s'%s%s", who, errno ? ": " : "",
+                         errno ? strerror(errno) : "");
+    *uidp = user->pw_uid;
+    return 0;
+}
+
+static bool section_is_of_quotas(const char *section) {
+    return !strcmp(section, "user") || !strncmp(section, "user ", 5) || !strcmp(section, "client");
+}
+
+static int config_set_quota(struct Config *config, const char *section, const char *name, const char *value,
+                            struct Error *error) {
+    enum QuotaScope scope = *section == 'u' ? QUOTA_USERS : QUOTA_CLIENTS;
+    const char *who = strchr(section, ' ');
+    uint64_t uid = 0;
+    int r = 0;
+
+    if (who) {
+        scope = QUOTA_USER;
+        r = config_find_uid(who + strspn(who, " "), &uid, error);
+    }
+    return r ? r : quotas_set(&config->quotas, scope, uid, name, value, error);
+}
+
+/* Where there are no sections: "user.1000.weight" is weight of [user 1000]. A user's name may have dots too. */
+static int config_set_dotted(struct Config *config, const char *name, const char *value, struct Error *error) {
+    const char *dot = strrchr(name, '.');
+    char section[CONFIG_SECTION_BYTES], *gap;
+
+    if ((size_t)(dot - name) >= sizeof(section))
+        return error_set(error, ERROR_INVALID, "there is no section of so long a name: %s", name);
+    memcpy(section, name, (size_t)(dot - name));
+    section[dot - name] = '\0';
+    gap = strchr(section, '.');
+    if (gap)
+        *gap = ' ';
+    return config_set(config, section, dot + 1, value, error);
+}
+
+static bool section_is_known(const char *section) {
+    return !strcmp(section, "limits") || !strcmp(section, "daemon") || section_is_of_quotas(section);
+}
+
 int config_set(struct Config *config, const char *section, const char *name, const char *value, struct Error *error) {
+    const struct NumberInfo *number = number_find(CONFIG_NUMBER_INFOS, CONFIG_NUMBER_INFOS_N, name);
     int r;
 
-    if (section && strcmp(section, "limits") && strcmp(section, "daemon"))
-        return error_set(error, ERROR_INVALID, "there is no section [%s], only [limits] and [daemon]", section);
+    if (!section && strchr(name, '.'))
+        return config_set_dotted(config, name, value, error);
+    if (section && (!section_is_known(section) || strlen(section) >= CONFIG_SECTION_BYTES - 1))
+        return error_set(error, ERROR_INVALID,
+                         "there is no section [%s], only [limits], [daemon], [user], [user NAME] and [client]",
+                         section);
+    if (section && section_is_of_quotas(section))
+        return config_set_quota(config, section, name, value, error);
     if (limits_find(name)) {
         r = config_check_section(section, "limits", name, error);
         return r ? r : limits_set(&config->limits, name, value, error);
     }
-    for (size_t i = 0; i < CONFIG_NUMBERS_N; i++)
-        if (!strcmp(config_numbers[i].name, name)) {
-            r = config_check_section(section, "daemon", name, error);
-            return r ? r : number_set(config, &config_numbers[i], value, error);
-        }
+    if (number) {
+        r = config_check_section(section, "daemon", name, error);
+        return r ? r : number_set(config, number, value, error);
+    }
     for (size_t i = 0; i < CONFIG_TEXTS_N; i++)
         if (!strcmp(config_texts[i].name, name)) {
             r = config_check_section(section, "daemon", name, error);
             return r ? r : text_set(config, &config_texts[i], value, error);
         }
+    if (number_find(QUOTA_INFOS, QUOTA_INFOS_N, name))
+        return error_set(error, ERROR_INVALID,
+                         "%s is a quota: it belongs in section [user], [user NAME] or [client], or behind --set as "
+                         "user.%s",
+                         name, name);
     return error_set(error, ERROR_INVALID, "there is no setting called '%s'; wasmpoold --help lists them", name);
 }
 
@@ -141,7 +198,8 @@ static int file_on_setting(void *data, const char *section, const char *name, co
     if (file->error_line)
         return 1;
     if (!*section)
-        error_set(&file->error, ERROR_INVALID, "%s stands before any section; begin with [limits] or [daemon]", name);
+        error_set(&file->error, ERROR_INVALID,
+                  "%s stands before any section; begin with one, like [limits] or [daemon]", name);
     else if (!config_set(file->config, section, name, value, &file->error))
         return 1;
     file->error_line = file->line;
@@ -171,17 +229,18 @@ int config_read_file(struct Config *config, const char *path, struct Error *erro
 
 /* -------------------------------------------------------------------------------------------------- environment */
 
-static int config_read_variable(struct Config *config, const char *name, struct Error *error) {
-    char variable[64] = "WASMPOOL_";
-    size_t n = strlen(variable);
+/* user.weight is WASMPOOL_USER_WEIGHT. */
+static int config_read_variable(struct Config *config, const char *prefix, const char *name, struct Error *error) {
+    char setting[64], variable[80];
     struct Error inner;
     const char *value;
 
-    for (const char *c = name; *c && n < sizeof(variable) - 1; c++)
-        variable[n++] = (char)toupper((unsigned char)*c);
-    variable[n] = '\0';
+    snprintf(setting, sizeof(setting), "%s%s", prefix, name);
+    snprintf(variable, sizeof(variable), "WASMPOOL_%s", setting);
+    for (char *c = variable; *c; c++)
+        *c = *c == '.' ? '_' : (char)toupper((unsigned char)*c);
     value = getenv(variable);
-    if (!value || !config_set(config, NULL, name, value, &inner))
+    if (!value || !config_set(config, NULL, setting, value, &inner))
         return 0;
     return error_set(error, ERROR_INVALID, "environment variable %s: %s", variable, inner.message);
 }
@@ -190,11 +249,16 @@ static int config_read_environment(struct Config *config, struct Error *error) {
     int r = 0;
 
     for (size_t i = 0; !r && i < LIMIT_INFOS_N; i++)
-        r = config_read_variable(config, LIMIT_INFOS[i].name, error);
-    for (size_t i = 0; !r && i < CONFIG_NUMBERS_N; i++)
-        r = config_read_variable(config, config_numbers[i].name, error);
+        r = config_read_variable(config, "", LIMIT_INFOS[i].name, error);
+    for (size_t i = 0; !r && i < CONFIG_NUMBER_INFOS_N; i++)
+        r = config_read_variable(config, "", CONFIG_NUMBER_INFOS[i].name, error);
     for (size_t i = 0; !r && i < CONFIG_TEXTS_N; i++)
-        r = config_read_variable(config, config_texts[i].name, error);
+        r = config_read_variable(config, "", config_texts[i].name, error);
+    for (size_t i = 0; !r && i < QUOTA_INFOS_N; i++) {
+        r = config_read_variable(config, "user.", QUOTA_INFOS[i].name, error);
+        if (!r && quota_is_of_clients(&QUOTA_INFOS[i]))
+            r = config_read_variable(config, "client.", QUOTA_INFOS[i].name, error);
+    }
     return r;
 }
 
@@ -231,7 +295,7 @@ static int option_text(struct Config *config, const char *option, const char *va
 }
 
 static int option_set(struct Config *config, const char *pair, struct Error *error) {
-    char name[64];
+    char name[CONFIG_NAME_BYTES];
     struct Error inner;
     const char *equals = strchr(pair, '=');
 
@@ -288,6 +352,16 @@ static int config_finish_path(const struct Config *config, char *path, const cha
     return 0;
 }
 
+int config_check(const struct Config *config, struct Error *error) {
+    const struct PoolBounds *bounds = &config->bounds;
+
+    if (bounds->budget_low_percent > bounds->budget_high_percent)
+        return error_set(error, ERROR_INVALID,
+                         "budget_low_percent of %" PRIu64 " exceeds the budget_high_percent of %" PRIu64,
+                         bounds->budget_low_percent, bounds->budget_high_percent);
+    return limits_check(&config->limits, error);
+}
+
 static int config_finish(struct Config *config, struct Error *error) {
     int r;
 
@@ -300,7 +374,7 @@ static int config_finish(struct Config *config, struct Error *error) {
         r = config_finish_path(config, config->admin_socket, "admin_socket", PATHS_ADMIN, error);
     if (!r && !strcmp(config->socket, config->admin_socket))
         r = error_set(error, ERROR_INVALID, "socket and admin_socket are the same path: %s", config->socket);
-    return r ? r : limits_check(&config->limits, error);
+    return r ? r : config_check(config, error);
 }
 
 int config_load(struct Config *config, int argc, char **argv, struct Error *error) {
@@ -318,7 +392,11 @@ int config_load(struct Config *config, int argc, char **argv, struct Error *erro
         r = config_read_environment(config, error);
     if (!r)
         r = config_read_options(config, argc, argv, true, error);
-    return r ? r : config_finish(config, error);
+    if (!r)
+        r = config_finish(config, error);
+    if (r)
+        config_deinit(config);
+    return r;
 }
 
 static bool lower(uint64_t *value, uint64_t most) {
@@ -347,6 +425,19 @@ bool config_fit_fds(struct Config *config, uint64_t fds_max) {
 
 /* -------------------------------------------------------------------------------------------------- printing */
 
+/* Of an override only what is its own. */
+static void print_quota(const struct Config *config, enum QuotaScope scope, uint64_t id, FILE *stream) {
+    const struct Quota *quota = quotas_at(&config->quotas, scope, id);
+
+    for (size_t i = 0; i < QUOTA_INFOS_N; i++) {
+        bool says = scope == QUOTA_USERS || (scope == QUOTA_CLIENTS && quota_is_of_clients(&QUOTA_INFOS[i])) ||
+                    (scope == QUOTA_USER && quotas_overrides(&config->quotas, scope, id, &QUOTA_INFOS[i]));
+
+        if (says)
+            fprintf(stream, "%s = %" PRIu64 "\n", QUOTA_INFOS[i].name, number_get(&QUOTA_INFOS[i], quota));
+    }
+}
+
 void config_print(const struct Config *config, FILE *stream) {
     char buffer[32];
 
@@ -354,12 +445,24 @@ void config_print(const struct Config *config, FILE *stream) {
     for (size_t i = 0; i < CONFIG_TEXTS_N; i++)
         if (*text_at(config, &config_texts[i]))
             fprintf(stream, "%s = %s\n", config_texts[i].name, text_at(config, &config_texts[i]));
-    for (size_t i = 0; i < CONFIG_NUMBERS_N; i++)
-        fprintf(stream, "%s = %" PRIu64 "\n", config_numbers[i].name, *number_at(config, &config_numbers[i]));
+    for (size_t i = 0; i < CONFIG_NUMBER_INFOS_N; i++)
+        fprintf(stream, "%s = %" PRIu64 "\n", CONFIG_NUMBER_INFOS[i].name, number_get(&CONFIG_NUMBER_INFOS[i], config));
     fprintf(stream, "\n[limits]\n");
     for (size_t i = 0; i < LIMIT_INFOS_N; i++)
         fprintf(stream, "%s = %s\n", LIMIT_INFOS[i].name,
                 limits_format(buffer, sizeof(buffer), &LIMIT_INFOS[i], limits_get(&config->limits, &LIMIT_INFOS[i])));
+    fprintf(stream, "\n[user]\n");
+    print_quota(config, QUOTA_USERS, 0, stream);
+    fprintf(stream, "\n[client]\n");
+    print_quota(config, QUOTA_CLIENTS, 0, stream);
+    for (const struct QuotaOverride *override = config->quotas.user_overrides; override; override = override->next) {
+        fprintf(stream, "\n[user %" PRIu64 "]\n", override->id);
+        print_quota(config, QUOTA_USER, override->id, stream);
+    }
+}
+
+static void print_number_help(const struct NumberInfo *info, const char *note, FILE *stream) {
+    fprintf(stream, "  %-28s  %-8" PRIu64 " %s%s\n", info->name, info->standard, info->meaning, note);
 }
 
 void config_print_help(FILE *stream) {
@@ -383,9 +486,13 @@ void config_print_help(FILE *stream) {
                 limits_format(buffer, sizeof(buffer), &LIMIT_INFOS[i], LIMIT_INFOS[i].standard),
                 LIMIT_INFOS[i].meaning);
     fprintf(stream, "\nSection [daemon]:\n");
-    for (size_t i = 0; i < CONFIG_NUMBERS_N; i++)
-        fprintf(stream, "  %-28s  %-8" PRIu64 " %s\n", config_numbers[i].name, config_numbers[i].standard,
-                config_numbers[i].meaning);
+    for (size_t i = 0; i < CONFIG_NUMBER_INFOS_N; i++)
+        print_number_help(&CONFIG_NUMBER_INFOS[i], "", stream);
     for (size_t i = 0; i < CONFIG_TEXTS_N; i++)
         fprintf(stream, "  %-28s  %-8s %s\n", config_texts[i].name, "", config_texts[i].meaning);
+    fprintf(stream,
+            "\nQuotas, where 0 is no bound but the pool's. Sections [user], for each uid, and [client], for each\n"
+            "connection; [user NAME] for one uid. Behind --set: user.weight, client.fds_max, user.NAME.weight.\n");
+    for (size_t i = 0; i < QUOTA_INFOS_N; i++)
+        print_number_help(&QUOTA_INFOS[i], quota_is_of_clients(&QUOTA_INFOS[i]) ? "" : " (users only)", stream);
 }

@@ -27,6 +27,13 @@
       "slabs over all clients, a file descriptor each; 0: what RLIMIT_NOFILE leaves")                                  \
     X(resident_bytes_max, bounds.resident_bytes_max, 0, 0, UINT64_MAX,                                                 \
       "bytes of all slabs above which nothing new is granted; 0: no bound")                                            \
+    X(budget_high_percent, bounds.budget_high_percent, 90, 1, 100,                                                     \
+      "of resident_bytes_max: above it idle memory is given back,")                                                    \
+    X(budget_low_percent, bounds.budget_low_percent, 80, 0, 100, "down to this much of it")                            \
+    X(idle_trim_ms, bounds.idle_trim_ms, 60000, 0, UINT32_MAX,                                                         \
+      "idle slots that were not used for so long give their pages back; 0: never")                                     \
+    X(warm_share_percent, bounds.warm_share_percent, 50, 1, 100,                                                       \
+      "idle warm bytes of a worker's cgroup at most, of its memory.max or memory.high")                                \
     X(hello_deadline_ms, hello_deadline_ms, 5000, 1, 3600000, "how long a connection may take to say hello")
 
 /* Texts of section [daemon]. X(name, meaning) */
@@ -42,6 +49,7 @@ enum ConfigAction { CONFIG_RUN, CONFIG_CHECK, CONFIG_HELP, CONFIG_VERSION };
 struct Config {
     struct Limits limits;
     struct PoolBounds bounds;
+    struct Quotas quotas;
     uint64_t hello_deadline_ms;
     char runtime_dir[CONFIG_TEXT_BYTES];
     char socket[CONFIG_TEXT_BYTES], admin_socket[CONFIG_TEXT_BYTES]; /* never empty after config_load */
@@ -52,18 +60,29 @@ struct Config {
     enum ConfigAction action;
 };
 
+extern const struct NumberInfo CONFIG_NUMBER_INFOS[]; /* in struct Config */
+extern const size_t CONFIG_NUMBER_INFOS_N;
+
 /* The defaults; paths are empty. */
 void config_init(struct Config *config);
+/* The quotas are all there is to free: whoever steals them needs no deinit. */
+void config_deinit(struct Config *config);
 
 /* Everything, in order. 0, or ERROR_INVALID with a message that names the file and line, the variable or the option,
- * and what would be right. After CONFIG_HELP and CONFIG_VERSION nothing but `action` counts. */
+ * and what would be right (and nothing is left to deinit). After CONFIG_HELP and CONFIG_VERSION nothing but `action`
+ * counts. */
 int config_load(struct Config *config, int argc, char **argv, struct Error *error);
 
-/* One setting. `section` is "limits" or "daemon", or NULL where there are no sections. 0 or ERROR_INVALID. */
+/* One setting. `section` is "limits", "daemon", "user", "client" or "user NAME", where NAME may be a number; or NULL
+ * where there are no sections: then a quota's name is "user.weight", "client.fds_max" or "user.NAME.weight". 0, or
+ * ERROR_INVALID, or what quotas_set returns. */
 int config_set(struct Config *config, const char *section, const char *name, const char *value, struct Error *error);
 
 /* Read a file. 0 or ERROR_INVALID. */
 int config_read_file(struct Config *config, const char *path, struct Error *error);
+
+/* What must hold between settings. 0 or ERROR_INVALID. */
+int config_check(const struct Config *config, struct Error *error);
 
 /* Make connections and slabs fit into `fds_max` file descriptors, and derive slabs_max where it is 0. Returns true when
  * something that was configured had to be lowered. */

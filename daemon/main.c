@@ -13,12 +13,13 @@
 
 static struct Server server;
 
-static int main_check(const struct Config *config) {
+static int main_check(struct Config *config) {
     config_print(config, stdout);
+    config_deinit(config);
     return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-static int main_serve(const struct Config *config, int argc, char **argv) {
+static int main_serve(struct Config *config, int argc, char **argv) {
     struct Error error = {0};
 
     log_init();
@@ -29,6 +30,7 @@ static int main_serve(const struct Config *config, int argc, char **argv) {
 #endif
     if (server_open(&server, config, argc, argv, &error)) {
         log_event(LOG_LEVEL_ERROR, "cannot-serve", "why=%s", error.message);
+        config_deinit(config);
         return EXIT_FAILURE;
     }
     server_run(&server);

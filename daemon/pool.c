@@ -25,7 +25,7 @@ void pool_apply_quotas(struct Pool *pool) {
     for (struct User *user = pool->users; user; user = user->next)
         user->quota = *quotas_find(&pool->quotas, user->uid);
     for (struct Client *client = pool->clients; client; client = client->next)
-        client->quota = pool->quotas.client;
+        client->quota = *quotas_find_client(&pool->quotas, client->id);
     pool->served = false;
 }
 

@@ -26,6 +26,9 @@ struct PoolBounds {
     uint64_t slabs_per_client_max;     /* at most LEASE_SLABS_MAX */
     uint64_t slabs_max;          /* of memories and tables, over all clients: each holds one fd until it is punched */
     uint64_t resident_bytes_max; /* st_blocks of all slabs; new slabs and wants are refused above it; 0: no bound */
+    uint64_t budget_high_percent, budget_low_percent; /* of resident_bytes_max: idle memory is trimmed from, and to */
+    uint64_t idle_trim_ms;       /* how long an idle slot keeps its pages; 0: for ever */
+    uint64_t warm_share_percent; /* of a worker's cgroup that idle slots with pages may take */
 };
 
 /* Since start. */

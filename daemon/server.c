@@ -3,6 +3,7 @@
 
 #include "daemon/activation.h"
 #include "daemon/admin.h"
+#include "daemon/change.h"
 #include "daemon/log.h"
 #include "daemon/reclaim.h"
 #include "daemon/session.h"
@@ -264,31 +265,6 @@ static void server_on_end_signal(uv_signal_t *handle, int number) {
 
 /* -------------------------------------------------------------------------------------------------- reload */
 
-static void reload_log_limits(const struct Limits *before, const struct Limits *after) {
-    for (size_t i = 0; i < LIMIT_INFOS_N; i++) {
-        uint64_t old = limits_get(before, &LIMIT_INFOS[i]), new = limits_get(after, &LIMIT_INFOS[i]);
-
-        if (old != new)
-            log_event(LOG_LEVEL_NOTICE, "limit-changed", "name=%s from=%lu to=%lu", LIMIT_INFOS[i].name, old, new);
-    }
-}
-
-static void reload_log_bounds(const struct Config *before, const struct Config *after) {
-    static const char changed[] = "bound-changed";
-
-    if (memcmp(&before->bounds, &after->bounds, sizeof(before->bounds)))
-        log_event(LOG_LEVEL_NOTICE, changed,
-                  "connections_max=%lu connections_per_user_max=%lu slabs_per_client_max=%lu slabs_max=%lu "
-                  "resident_bytes_max=%lu",
-                  after->bounds.connections_max, after->bounds.connections_per_user_max,
-                  after->bounds.slabs_per_client_max, after->bounds.slabs_max, after->bounds.resident_bytes_max);
-    if (before->hello_deadline_ms != after->hello_deadline_ms)
-        log_event(LOG_LEVEL_NOTICE, changed, "hello_deadline_ms=%lu", after->hello_deadline_ms);
-    if (strcmp(before->socket, after->socket) || strcmp(before->admin_socket, after->admin_socket) ||
-        strcmp(before->group, after->group))
-        log_event(LOG_LEVEL_WARNING, "restart-needed", "why=%s", "socket, admin_socket or group changed, ignoring");
-}
-
 /* New limits count for new grants; nothing is taken back. */
 static void server_reload(struct Server *server) {
     struct Config config;
@@ -299,13 +275,10 @@ static void server_reload(struct Server *server) {
         log_event(LOG_LEVEL_ERROR, "reload-failed", "why=%s", error.message);
         return;
     }
-    config_fit_fds(&config, server->fds_max);
-    reload_log_limits(&server->pool.limits, &config.limits);
-    reload_log_bounds(&server->config, &config);
-    server->pool.limits = config.limits;
-    server->pool.bounds = config.bounds;
-    server->pool.served = false;
-    server->config = config;
+    if (strcmp(server->config.socket, config.socket) || strcmp(server->config.admin_socket, config.admin_socket) ||
+        strcmp(server->config.group, config.group))
+        log_event(LOG_LEVEL_WARNING, "restart-needed", "why=%s", "socket, admin_socket or group changed, ignoring");
+    change_reload(server, &config);
     log_set_level(config.level);
     log_event(LOG_LEVEL_INFO, "reloaded", "memories=%lu", config.limits.total_memories);
 }
@@ -393,27 +366,30 @@ static void server_start_handles(struct Server *server) {
     uv_prepare_start(&server->prepare, server_on_prepare);
 }
 
-static void server_report_fds(struct Server *server) {
-    uint64_t asked = server->config.bounds.connections_max;
+/* The bounds that the descriptors allow for. */
+static struct PoolBounds server_fit_fds(const struct Server *server) {
+    struct Config fitted = server->config;
 
-    if (!config_fit_fds(&server->config, server->fds_max))
-        return;
-    log_event(LOG_LEVEL_WARNING, "bounds-lowered",
-              "fds_max=%lu connections_max=%lu configured=%lu slabs_max=%lu why=%s", server->fds_max,
-              server->config.bounds.connections_max, asked, server->config.bounds.slabs_max,
-              "RLIMIT_NOFILE does not allow for more");
+    if (config_fit_fds(&fitted, server->fds_max))
+        log_event(LOG_LEVEL_WARNING, "bounds-lowered",
+                  "fds_max=%lu connections_max=%lu configured=%lu slabs_max=%lu why=%s", server->fds_max,
+                  fitted.bounds.connections_max, server->config.bounds.connections_max, fitted.bounds.slabs_max,
+                  "RLIMIT_NOFILE does not allow for more");
+    return fitted.bounds;
 }
 
-int server_open(struct Server *server, const struct Config *config, int argc, char **argv, struct Error *error) {
+int server_open(struct Server *server, struct Config *config, int argc, char **argv, struct Error *error) {
     struct Activation activation;
+    struct PoolBounds bounds;
     int r;
 
     *server = (struct Server){.config = *config, .argc = argc, .argv = argv, .started_ns = uv_hrtime()};
+    quotas_init(&server->config.quotas); /* which are the pool's, below */
     server->fds_max = server_raise_fds();
     if (server->fds_max < CONFIG_FDS_LEAST)
         return error_limit(error, ERROR_HOST, "RLIMIT_NOFILE", server->fds_max, 0, CONFIG_FDS_LEAST,
                            "too few file descriptors to serve anyone");
-    server_report_fds(server);
+    bounds = server_fit_fds(server);
     features_probe(&server->features);
     r = uv_loop_init(&server->loop);
     if (r)
@@ -428,7 +404,8 @@ int server_open(struct Server *server, const struct Config *config, int argc, ch
         return r;
     }
     server_start_handles(server);
-    pool_init(&server->pool, &server->config.limits, &server->config.bounds);
+    pool_init(&server->pool, &server->config.limits, &bounds);
+    server->pool.quotas = quotas_steal(&config->quotas);
     return 0;
 }
 

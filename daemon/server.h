@@ -30,7 +30,7 @@ struct ServerCounters {
 
 struct Server {
     uv_loop_t loop;
-    struct Config config;
+    struct Config config; /* as it was asked for; without the quotas, which the pool has */
     int argc; /* for reading the configuration again */
     char **argv;
     struct Pool pool;
@@ -54,9 +54,9 @@ struct Server {
     struct Notify notify;
 };
 
-/* Listen with this configuration. 0, or a positive ErrorCode or negative errno with `error`, and nothing is left
+/* Listen with this configuration, whose quotas are stolen. 0, or a positive ErrorCode or negative errno with `error`, and nothing is left
  * behind. argc and argv must stay. */
-int server_open(struct Server *server, const struct Config *config, int argc, char **argv, struct Error *error);
+int server_open(struct Server *server, struct Config *config, int argc, char **argv, struct Error *error);
 
 /* Serve until a signal ends it, and close everything. */
 void server_run(struct Server *server);

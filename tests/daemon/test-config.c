@@ -124,6 +124,85 @@ Test(config, refuses_a_file_that_was_named_and_cannot_be_read) {
     fails_with(load(&config, &error, "--config", "/tmp"), &error, "/tmp");
 }
 
+/* ------------------------------------------------------------------------------------------------ quotas */
+
+Test(config, reads_quotas_of_all_and_of_single_users) {
+    struct Config config;
+    struct Error error;
+    char *path = make_file("[user 1000]\nweight = 3\n[user]\nmemories_max = 10\nresident_bytes_max = 1G\n"
+                           "[client]\nfds_max = 20\n[user root]\ntables_max = 7\n");
+
+    cr_assert_eq(load(&config, &error, "--config", path), 0, "%s", error.message);
+    expect_eq(quotas_find(&config.quotas, 1000)->weight, 3);
+    expect_eq(quotas_find(&config.quotas, 1000)->slots_max[KIND_MEMORY], 10);
+    expect_eq(quotas_find(&config.quotas, 1001)->weight, 1);
+    expect_eq(quotas_find(&config.quotas, 1001)->resident_bytes_max, GIB);
+    expect_eq(quotas_find(&config.quotas, 0)->slots_max[KIND_TABLE], 7);
+    expect_eq(config.quotas.client.fds_max, 20);
+    expect_eq(config.bounds.resident_bytes_max, 0);
+    config_deinit(&config);
+    drop_file(path);
+}
+
+Test(config, lets_later_sources_win_for_quotas_too) {
+    struct Config config;
+    struct Error error;
+    char *path = make_file("[user]\nmemories_max = 1\ntables_max = 1\nweight = 2\n[client]\nfds_max = 1\n");
+
+    setenv("WASMPOOL_USER_TABLES_MAX", "20", 1);
+    setenv("WASMPOOL_USER_WEIGHT", "20", 1);
+    setenv("WASMPOOL_CLIENT_FDS_MAX", "30", 1);
+    cr_assert_eq(load(&config, &error, "--config", path, "--set", "user.weight=200", "--set", "user.1000.weight=300",
+                      "--set", "user.root.weight=400", "--set", "client.memories_max=5"),
+                 0, "%s", error.message);
+    expect_eq(config.quotas.user.slots_max[KIND_MEMORY], 1);
+    expect_eq(config.quotas.user.slots_max[KIND_TABLE], 20);
+    expect_eq(config.quotas.user.weight, 200);
+    expect_eq(config.quotas.client.fds_max, 30);
+    expect_eq(config.quotas.client.slots_max[KIND_MEMORY], 5);
+    expect_eq(quotas_find(&config.quotas, 1000)->weight, 300);
+    expect_eq(quotas_find(&config.quotas, 0)->weight, 400);
+    config_deinit(&config);
+    drop_file(path);
+}
+
+Test(config, names_what_is_wrong_with_a_quota) {
+    struct Config config;
+    struct Error error;
+
+    file_fails_with("[user]\nweight = 0\n", ":2: weight: 0 is not between 1 and 1000");
+    file_fails_with("[client]\nweight = 1\n", ":2: weight is a quota of users");
+    file_fails_with("[user]\ntotal_memories = 1\n", ":2: there is no quota called 'total_memories'");
+    file_fails_with("[user no-such-user]\nweight = 1\n", ":2: there is no user called 'no-such-user'");
+    file_fails_with("[user 4294967295]\nweight = 1\n", ":2: 4294967295 is no uid");
+    file_fails_with("[user 99999999999999999999]\nweight = 1\n", "99999999999999999999 is no uid");
+    file_fails_with("[user ]\nweight = 1\n", ":2: there is no user called ''");
+    file_fails_with("[users]\nweight = 1\n", ":2: there is no section [users]");
+    file_fails_with("[limits]\nweight = 1\n", ":2: weight is a quota");
+    file_fails_with("[user xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx]\nweight = 1\n",
+                    ":2: there is no section");
+    fails_with(load(&config, &error, "--set", "weight=1"), &error, "behind --set as user.weight");
+    fails_with(load(&config, &error, "--set", "user.5.weight=x"), &error, "weight: 'x' is not a number");
+    fails_with(load(&config, &error, "--set", "client.7.fds_max=1"), &error, "there is no section [client 7]");
+    fails_with(load(&config, &error, "--set", ".weight=1"), &error, "there is no section []");
+    setenv("WASMPOOL_CLIENT_FDS_MAX", "-1", 1);
+    fails_with(load(&config, &error, NULL), &error, "environment variable WASMPOOL_CLIENT_FDS_MAX: fds_max: '-1'");
+}
+
+Test(config, of_the_budget_does_not_trim_upwards) {
+    struct Config config;
+    struct Error error;
+
+    fails_with(load(&config, &error, "--set", "budget_low_percent=91"), &error,
+               "budget_low_percent of 91 exceeds the budget_high_percent of 90");
+    fails_with(load(&config, &error, "--set", "warm_share_percent=101"), &error, "101 is not between 1 and 100");
+    cr_assert_eq(load(&config, &error, "--set", "idle_trim_ms=0"), 0, "%s", error.message);
+    expect_eq(config.bounds.idle_trim_ms, 0);
+    expect_eq(config.bounds.warm_share_percent, 50);
+}
+
+/* ------------------------------------------------------------------------------------------------ the rest */
+
 Test(config, names_the_variable) {
     struct Config config;
     struct Error error;
@@ -185,6 +264,8 @@ Test(config, help_names_every_limit) {
     for (size_t i = 0; i < LIMIT_INFOS_N; i++)
         cr_expect(strstr(text, LIMIT_INFOS[i].name), "%s is missing", LIMIT_INFOS[i].name);
     cr_expect(strstr(text, "slabs_per_client_max"));
+    for (size_t i = 0; i < QUOTA_INFOS_N; i++)
+        cr_expect(strstr(text, QUOTA_INFOS[i].name), "%s is missing", QUOTA_INFOS[i].name);
     free(text);
 }
 
@@ -196,7 +277,8 @@ Test(config, what_is_printed_can_be_read_back) {
     FILE *stream = open_memstream(&text, &bytes);
 
     cr_assert_eq(load(&config, &error, "--set", "total_memories=7", "--set", "memory_guard_size=12K", "--set",
-                      "pagemap_scan=no", "--set", "slabs_max=9", "--group", "daemon"),
+                      "pagemap_scan=no", "--set", "slabs_max=9", "--group", "daemon", "--set", "user.fds_max=70",
+                      "--set", "user.1000.weight=3", "--set", "user.1000.fds_max=80", "--set", "client.tables_max=5"),
                  0, "%s", error.message);
     config_print(&config, stream);
     fclose(stream);
@@ -205,8 +287,15 @@ Test(config, what_is_printed_can_be_read_back) {
     cr_expect_eq(config_read_file(&again, path, &error), 0, "%s", error.message);
     cr_expect_arr_eq(&again.limits, &config.limits, sizeof(config.limits), "%s", text);
     cr_expect_arr_eq(&again.bounds, &config.bounds, sizeof(config.bounds), "%s", text);
+    cr_expect_arr_eq(&again.quotas.user, &config.quotas.user, sizeof(config.quotas.user), "%s", text);
+    cr_expect_arr_eq(&again.quotas.client, &config.quotas.client, sizeof(config.quotas.client), "%s", text);
+    cr_assert(again.quotas.user_overrides, "%s", text);
+    expect_eq(again.quotas.user_overrides->names, config.quotas.user_overrides->names);
+    expect_eq(quotas_find(&again.quotas, 1000)->fds_max, 80);
     cr_expect_str_eq(again.group, "daemon", "%s", again.group);
     cr_expect_str_eq(again.socket, config.socket, "%s", again.socket);
+    config_deinit(&config);
+    config_deinit(&again);
     drop_file(path);
     free(text);
 }
