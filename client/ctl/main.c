@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 
-/* wasmpoolctl: asks a running wasmpoold. Exit status: 0, 1 when the daemon cannot be asked, 2 for wrong usage. */
+/* wasmpoolctl: asks a running wasmpoold, and changes its limits. Exit status: 0, 1 when the daemon cannot be asked or
+ * refuses, 2 for wrong usage. */
 
 #include "client/channel.h"
+#include "client/ctl/limit.h"
 #include "client/ctl/list.h"
 #include "client/ctl/status.h"
+#include "client/ctl/usage.h"
 #include "shared/limits.h"
 #include "shared/paths.h"
 
@@ -15,6 +18,7 @@
 #include <string.h>
 
 #define EXIT_USAGE 2
+#define COMMAND_NAMES "status, list, users, clients or limit"
 #define TIMEOUT_MS_DEFAULT 5000
 #define TIMEOUT_MS_MAX (24 * 3600 * 1000)
 
@@ -26,25 +30,38 @@ struct Command {
 static const struct Command commands[] = {
     {"status", "how the daemon is: use, limits, and what the kernel can", status_show},
     {"list", "which process holds which slot", list_show},
+    {"users", "what each user has, is due and may have", usage_show_users},
+    {"clients", "the same for each connection", usage_show_clients},
+    {"limit", "the limits and quotas in force; with NAME=VALUE...: change them", limit_show},
 };
 #define COMMANDS_N (sizeof(commands) / sizeof(commands[0]))
 
 struct Options {
     const char *socket, *runtime_dir;
     const struct Command *command;
+    struct LimitChanges changes;
     uint32_t timeout_ms;
     bool json;
 };
 
 static const struct option options_known[] = {
-    {"socket", required_argument, NULL, 's'},  {"runtime-dir", required_argument, NULL, 'r'},
-    {"timeout", required_argument, NULL, 't'}, {"json", no_argument, NULL, 'j'},
-    {"help", no_argument, NULL, 'h'},          {"version", no_argument, NULL, 'v'},
+    {"socket", required_argument, NULL, 's'},
+    {"runtime-dir", required_argument, NULL, 'r'},
+    {"timeout", required_argument, NULL, 't'},
+    {"json", no_argument, NULL, 'j'},
+    {"users", no_argument, NULL, 'U'},
+    {"user", required_argument, NULL, 'u'},
+    {"clients", no_argument, NULL, 'C'},
+    {"client", required_argument, NULL, 'c'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'v'},
     {0},
 };
 
 static void help_print(void) {
-    printf("usage: wasmpoolctl [option]... COMMAND\n\nCommands:\n");
+    printf("usage: wasmpoolctl [option]... COMMAND\n"
+           "       wasmpoolctl [option]... limit [--users | --user USER | --clients | --client CONNECTION] "
+           "NAME=VALUE...\n\nCommands:\n");
     for (size_t i = 0; i < COMMANDS_N; i++)
         printf("  %-20s %s\n", commands[i].name, commands[i].meaning);
     printf("\nOptions:\n"
@@ -52,7 +69,12 @@ static void help_print(void) {
            "  --socket PATH        the administration socket (also WASMPOOL_ADMIN_SOCKET)\n"
            "  --runtime-dir DIR    the directory that " PATHS_ADMIN " lies in (also WASMPOOL_RUNTIME_DIR)\n"
            "  --timeout MS         how long to wait for an answer (%d)\n"
-           "  --help, --version\n",
+           "  --users              with limit: the quota of each user that has none of its own\n"
+           "  --user USER          with limit: the quota of this one, a name or a uid\n"
+           "  --clients            with limit: the quota of each connection that has none of its own\n"
+           "  --client CONNECTION  with limit: the quota of this one, as long as it lasts\n"
+           "  --help, --version\n\n"
+           "Changes hold until wasmpoold reads its configuration again.\n",
            TIMEOUT_MS_DEFAULT);
 }
 
@@ -72,17 +94,48 @@ static int options_set_timeout(struct Options *options, const char *text) {
     return 0;
 }
 
+/* Whose limit is meant; `who` is the option's value, or NULL. */
+static int options_set_scope(struct Options *options, Wasmpool__LimitScope scope, const char *who) {
+    struct LimitChanges *changes = &options->changes;
+
+    if (changes->scope != WASMPOOL__LIMIT_SCOPE__LIMIT_SCOPE_POOL)
+        return usage_error("say one of %s", "--users, --user, --clients and --client");
+    changes->scope = scope;
+    if (scope == WASMPOOL__LIMIT_SCOPE__LIMIT_SCOPE_USER && limit_find_uid(who, &changes->id))
+        return usage_error("there is no user '%s'", who);
+    if (scope == WASMPOOL__LIMIT_SCOPE__LIMIT_SCOPE_CLIENT && limits_parse_number(who, &changes->id))
+        return usage_error("--client: '%s' is not the number of a connection; wasmpoolctl clients shows them", who);
+    return 0;
+}
+
+/* What stands behind the command. */
+static int options_set_changes(struct Options *options, int argc, char **argv) {
+    struct LimitChanges *changes = &options->changes;
+
+    changes->pairs = &argv[optind + 1];
+    changes->n_pairs = (size_t)(argc - optind - 1);
+    if (options->command->show != limit_show && changes->scope != WASMPOOL__LIMIT_SCOPE__LIMIT_SCOPE_POOL)
+        return usage_error("%s go with limit", "--users, --user, --clients and --client");
+    if (options->command->show != limit_show && changes->n_pairs)
+        return usage_error("'%s' is too much: there is one command at a time", changes->pairs[0]);
+    if (!changes->n_pairs && changes->scope != WASMPOOL__LIMIT_SCOPE__LIMIT_SCOPE_POOL)
+        return usage_error("say what to set, like %s; without --users, --user, --clients and --client all is shown",
+                           "memories_max=100");
+    for (size_t i = 0; i < changes->n_pairs; i++)
+        if (!strchr(changes->pairs[i], '=') || changes->pairs[i][0] == '=')
+            return usage_error("'%s' is not NAME=VALUE, like total_memories=100", changes->pairs[i]);
+    return 0;
+}
+
 static int options_set_command(struct Options *options, int argc, char **argv) {
     if (optind == argc)
-        return usage_error("say what to do: %s", "status or list");
+        return usage_error("say what to do: %s", COMMAND_NAMES);
     for (size_t i = 0; i < COMMANDS_N; i++)
         if (!strcmp(argv[optind], commands[i].name))
             options->command = &commands[i];
     if (!options->command)
-        return usage_error("there is no command '%s', only status and list", argv[optind]);
-    if (optind + 1 < argc)
-        return usage_error("'%s' is too much: there is one command at a time", argv[optind + 1]);
-    return 0;
+        return usage_error("there is no command '%s', only " COMMAND_NAMES, argv[optind]);
+    return options_set_changes(options, argc, argv);
 }
 
 /* 0, EXIT_USAGE, or -1 when all is done already. */
@@ -103,6 +156,18 @@ static int options_parse(struct Options *options, int argc, char **argv) {
             break;
         case 'j':
             options->json = true;
+            break;
+        case 'U':
+            r = options_set_scope(options, WASMPOOL__LIMIT_SCOPE__LIMIT_SCOPE_USERS, NULL);
+            break;
+        case 'u':
+            r = options_set_scope(options, WASMPOOL__LIMIT_SCOPE__LIMIT_SCOPE_USER, optarg);
+            break;
+        case 'C':
+            r = options_set_scope(options, WASMPOOL__LIMIT_SCOPE__LIMIT_SCOPE_CLIENTS, NULL);
+            break;
+        case 'c':
+            r = options_set_scope(options, WASMPOOL__LIMIT_SCOPE__LIMIT_SCOPE_CLIENT, optarg);
             break;
         case 'h':
             help_print();
@@ -153,7 +218,8 @@ static int command_run(const struct Options *options, const char *path, struct w
     r = channel_hello(channel, "wasmpoolctl", 0, &welcome, error);
     if (!r) {
         wire_packet_deinit(&welcome);
-        r = options->command->show(channel, options->json, error);
+        r = options->changes.n_pairs ? limit_set(channel, &options->changes, options->json, error)
+                                     : options->command->show(channel, options->json, error);
     }
     channel_close(channel);
     return r;
@@ -173,7 +239,8 @@ static const char *hint(int r) {
 }
 
 int main(int argc, char **argv) {
-    struct Options options = {.timeout_ms = TIMEOUT_MS_DEFAULT};
+    struct Options options = {.timeout_ms = TIMEOUT_MS_DEFAULT,
+                              .changes.scope = WASMPOOL__LIMIT_SCOPE__LIMIT_SCOPE_POOL};
     struct wasmpool_error error = {0};
     char path[PATHS_SOCKET_BYTES];
     int r = options_parse(&options, argc, argv);

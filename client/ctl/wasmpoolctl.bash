@@ -7,9 +7,11 @@ _wasmpoolctl() {
     case $before in
     --socket) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
     --runtime-dir) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
-    --timeout) COMPREPLY=() ;;
+    --timeout | --client) COMPREPLY=() ;;
+    --user) mapfile -t COMPREPLY < <(compgen -u -- "$word") ;;
     *) mapfile -t COMPREPLY < <(compgen -W \
-        'status list --json --socket --runtime-dir --timeout --help --version' -- "$word") ;;
+        'status list users clients limit --json --socket --runtime-dir --timeout --users --user --clients --client
+         --help --version' -- "$word") ;;
     esac
 }
 complete -o filenames -F _wasmpoolctl wasmpoolctl

@@ -204,7 +204,14 @@ struct Usage {
 };
 
 static const struct Usage usages[] = {
-    {{"wasmpoolctl"}, 2, "status or list"},
+    {{"wasmpoolctl"}, 2, "status, list, users, clients or limit"},
+    {{"wasmpoolctl", "limit", "total_memories"}, 2, "is not NAME=VALUE"},
+    {{"wasmpoolctl", "limit", "=1"}, 2, "is not NAME=VALUE"},
+    {{"wasmpoolctl", "limit", "--user", "no-such-user", "weight=1"}, 2, "no-such-user"},
+    {{"wasmpoolctl", "limit", "--client", "x", "fds_max=1"}, 2, "is not the number of a connection"},
+    {{"wasmpoolctl", "limit", "--users"}, 2, "say what to set"},
+    {{"wasmpoolctl", "limit", "--users", "--clients", "fds_max=1"}, 2, "say one of"},
+    {{"wasmpoolctl", "status", "--users"}, 2, "go with limit"},
     {{"wasmpoolctl", "frobnicate"}, 2, "frobnicate"},
     {{"wasmpoolctl", "status", "list"}, 2, "list"},
     {{"wasmpoolctl", "--frobnicate", "status"}, 2, "--frobnicate"},
