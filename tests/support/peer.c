@@ -279,20 +279,20 @@ void peer_kick(struct Peer *peer) {
 }
 
 uint32_t peer_await_slot(struct Peer *peer, const struct PeerSlab *slab, int64_t timeout_ms) {
-    int64_t until_ms = host_now_ms() + timeout_ms, left_ms;
+    int64_t until_ms = host_now_ms() + timeout_ms;
 
-    do {
+    for (;;) {
         uint32_t seen = atomic_load(&peer->table->header.futex);
+        int64_t left_ms = until_ms - host_now_ms();
         uint64_t generation;
 
         for (uint32_t i = 0; i < slab->shape.count; i++)
             if (!lease_take(peer_entry(peer, slab, i), &generation))
                 return i;
-        left_ms = until_ms - host_now_ms();
-        if (left_ms > 0)
-            lease_wait(peer->table, seen, (uint64_t)left_ms * 1000000);
-    } while (left_ms > 0);
-    return UINT32_MAX;
+        /* What is there when the time is over came without a wake. */
+        if (left_ms <= 0 || lease_wait(peer->table, seen, (uint64_t)left_ms * 1000000))
+            return UINT32_MAX;
+    }
 }
 
 /* ------------------------------------------------------------------------------------------------ slots */
