@@ -193,6 +193,24 @@ check-thumbs: $(BUILD)/tests/client/thumbs/test-thumbs $(BUILD)/wasmpool-thumbs 
 	@$(BUILD)/tests/client/thumbs/test-thumbs
 	@tests/e2e/thumbs.sh $(BUILD)
 
+# ------------------------------------------------------------------------------------------------ burst-demo
+
+burst := client/examples/burst
+
+$(BUILD)/burst-demo: $(call objects,$(addprefix $(burst)/,demo.c worker.c tenant.c watch.c) $(thumbs)/demo-process.c) \
+                     $(BUILD)/libwasmpool.a
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(json_libs) $(proto_libs)
+
+.PHONY: demo-burst demo-burst-run
+
+## demo-burst      workers burst in turn to all that one pool has, taking it from others that are stopped; watched and checked
+demo-burst: deps
+	@$(MAKE) --no-print-directory demo-burst-run
+
+demo-burst-run: $(BUILD)/burst-demo $(BUILD)/wasmpoold $(BUILD)/wasmpoolctl
+	@$(BUILD)/burst-demo $(BUILD)
+
 # ------------------------------------------------------------------------------------------------ wasm2c runtime, tests/wasm
 
 wasm2c_flags  := -Iclient/wasm2c -Itests/wasm
