@@ -112,8 +112,7 @@ static bool look(struct Demo *demo, struct Sample *samplep) {
     return true;
 }
 
-/* Look until what is resident is what `instances` touched: memory that was taken back is punched off the daemon's
- * loop. */
+/* Look until what is resident is what `instances` touched: what was taken back is punched off the daemon's loop. */
 static bool look_settled(struct Demo *demo, uint32_t instances, struct Sample *samplep) {
     int64_t deadline = process_now_ms() + SETTLE_MS_MAX;
 
@@ -251,6 +250,7 @@ static bool look_fair(struct Demo *demo, unsigned one, unsigned other) {
 static void burst_both(struct Demo *demo, unsigned one, unsigned other) {
     struct Answer answers[2];
     struct Sample sample;
+    uint32_t held;
     char head[80];
 
     snprintf(head, sizeof(head), "workers %u and %u want everything", one, other);
@@ -269,15 +269,16 @@ static void burst_both(struct Demo *demo, unsigned one, unsigned other) {
             check(demo, false, "worker %u goes on: %s", i % 2 ? other : one, answers[i % 2].message);
             return;
         }
-    if (!look_settled(demo, answers[0].held + answers[1].held, &sample))
+    held = answers[0].held + answers[1].held;
+    if (!look_settled(demo, held, &sample))
         return;
     check(demo, sample.busy[one] == answers[0].held && sample.busy[other] == answers[1].held,
           "they hold %" PRIu32 " and %" PRIu32 " instances, and are listed with %" PRIu32 " and %" PRIu32
           " busy memories",
           answers[0].held, answers[1].held, sample.busy[one], sample.busy[other]);
-    check(demo, sample.resident_bytes == bytes_of(answers[0].held + answers[1].held),
-          "%" PRIu64 " bytes are resident: what is in use, %" PRIu64, sample.resident_bytes,
-          bytes_of(answers[0].held + answers[1].held));
+    check(demo, sample.resident_bytes >= bytes_of(held) && sample.resident_bytes <= bytes_of(sample.memories),
+          "%" PRIu64 " bytes are resident: what is in use, %" PRIu64 ", or kept warm", sample.resident_bytes,
+          bytes_of(held));
 }
 
 /* ------------------------------------------------------------------------------------------------ all of it */

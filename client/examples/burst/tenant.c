@@ -109,13 +109,15 @@ static bool tenant_has_order(const struct Tenant *tenant) {
 static void tenant_be_greedy(struct Tenant *tenant, uint32_t instances) {
     struct wasmpool_error error;
 
-    while (!tenant_has_order(tenant)) {
+    for (;;) {
         int r = tenant->held < instances ? tenant_add(tenant, GREED_WAIT_NS, &error) : 0;
 
         if (r && r != WASMPOOL_E_LIMIT) {
             tenant_fail(tenant, r, &error);
             return;
         }
+        if (tenant_has_order(tenant))
+            return;
         if (r || tenant->held == instances)
             tenant_drop(tenant);
     }
