@@ -396,8 +396,6 @@ static void want_give(struct Slab *slab, uint64_t most) {
 }
 
 static void want_serve_kind(struct Pool *pool, enum Kind kind, bool again) {
-    uint64_t coming = again ? 0 : pool->recalled[kind];
-
     want_look(pool, kind);
     want_count_unmet(pool, kind, NULL, 0);
     want_share(pool, kind);
@@ -405,16 +403,13 @@ static void want_serve_kind(struct Pool *pool, enum Kind kind, bool again) {
         if (slab->shape.kind == kind)
             want_give(slab, want_deficit(slab->client, kind));
     for (struct Slab *slab = pool->wants; slab; slab = slab->next_want) {
-        uint64_t need, deficit = want_deficit(slab->client, kind);
+        uint64_t deficit = want_deficit(slab->client, kind), need;
 
         if (slab->shape.kind != kind)
             continue;
         want_give(slab, GRANT_BATCH_MAX);
         need = want_unmet(slab, NULL);
-        need = need < deficit ? need : deficit;
-        if (need > coming)
-            want_recall(slab, need - coming, again);
-        coming -= need < coming ? need : coming;
+        want_recall(slab, need < deficit ? need : deficit, again);
     }
     want_look(pool, kind);
 }
