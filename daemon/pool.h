@@ -32,11 +32,23 @@ struct PoolBounds {
 };
 
 /* Since start. */
+struct TrimCounters {
+    uint64_t idle_slots, idle_bytes;         /* trimmed after idle_trim_ms, */
+    uint64_t pressure_slots, pressure_bytes; /* and for the pool's budget, the host or a cgroup */
+};
+
 struct PoolCounters {
     uint64_t grants;               /* slots granted, */
     uint64_t revokes, recalls;     /* taken back while idle, and asked for while busy, because somebody else wanted */
     uint64_t waits;                /* wants that had to wait */
+    struct TrimCounters trim;
     uint64_t granted_most[KIND_N]; /* the most that were granted at one time */
+};
+
+/* The slab that was looked at last; ids, since it may be gone. */
+struct TrimCursor {
+    uint64_t client_id;
+    uint32_t slab_id;
 };
 
 struct Pool {
@@ -56,6 +68,7 @@ struct Pool {
     uint64_t next_ticket;
     bool served;               /* want_serve has nothing new to look at */
     uint64_t n_woken;          /* clients with `woken` set */
+    struct TrimCursor trim_cursor;
     struct Share *shares;      /* room for a share of each client */
     size_t n_shares;
     struct Reclaim *reclaims;  /* list: memory to be given back, see reclaim.h */

@@ -7,6 +7,7 @@
 #include "daemon/log.h"
 #include "daemon/reclaim.h"
 #include "daemon/session.h"
+#include "daemon/trim.h"
 #include "daemon/want.h"
 
 #include <errno.h>
@@ -116,6 +117,30 @@ static void server_serve(struct Server *server) {
     uv_timer_start(&server->rescan, server_on_rescan, server->rescan_ms, 0);
 }
 
+/* -------------------------------------------------------------------------------------------------- trim */
+
+static void server_log_trim(const char *why, const struct TrimCounters *before, const struct TrimCounters *after) {
+    uint64_t slots = after->idle_slots - before->idle_slots + after->pressure_slots - before->pressure_slots;
+    uint64_t bytes = after->idle_bytes - before->idle_bytes + after->pressure_bytes - before->pressure_bytes;
+
+    if (slots)
+        log_event(LOG_LEVEL_INFO, "trimmed", "slots=%lu bytes=%lu why=%s", slots, bytes, why);
+}
+
+/* What the resident bytes are, and what they should not be. */
+static void server_trim(struct Server *server) {
+    struct Pool *pool = &server->pool;
+    uint64_t now_ms = uv_hrtime() / 1000000;
+    struct TrimCounters before = pool->counters.trim;
+
+    pool_measure(pool);
+    trim_idle(pool, now_ms);
+    server_log_trim("not used", &before, &pool->counters.trim);
+    before = pool->counters.trim;
+    trim_warm(pool, trim_budget_excess(pool), now_ms, NULL, NULL);
+    server_log_trim("resident_bytes_max", &before, &pool->counters.trim);
+}
+
 /* -------------------------------------------------------------------------------------------------- tick */
 
 static bool server_wants_tick(const struct Server *server) {
@@ -167,7 +192,7 @@ static void server_on_tick(uv_timer_t *timer) {
         next = session->next;
         session_tick(session);
     }
-    pool_measure(&server->pool);
+    server_trim(server);
     server_tell_status(server);
 }
 

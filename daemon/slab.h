@@ -13,12 +13,14 @@
 /* The record of a slot. Written before each of our edges: after a crash in between it says more than the table does,
  * never less. */
 struct SlotRecord {
-    uint64_t generation : 59; /* the one that its word has while VACANT, IDLE or BUSY */
+    uint64_t generation : 58; /* the one that its word has while VACANT, IDLE or BUSY */
     uint64_t granted : 1;
     uint64_t recalled : 1; /* granted, and asked for */
     uint64_t retired : 1;  /* it could not be emptied, or its word was tampered with: never granted again */
     uint64_t cleaning : 1; /* its pages are being given back: not granted until that is done */
+    uint64_t seen_idle : 1;
     uint64_t trimmed : 1;  /* then it is granted again */
+    uint32_t seen_taken_ms, seen_ms; /* see trim_idle */
 };
 
 struct Slab {

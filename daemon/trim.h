@@ -3,25 +3,31 @@
 #define DAEMON_TRIM_H
 
 /* Trim: idle slots give their pages back to the kernel, while their clients sleep. A slot is trimmed by grant_trim
- * (revoke, punch off the loop, grant again), never punched while it is idle. What is trimmed is decided by our own
- * look at the slots' pages (memfd_resident) and, for how long they were not used, by when the table says they were
- * taken last: who lies there only keeps or loses its own pages, and under pressure what it keeps is charged to it. */
+ * (revoke, punch off the loop, grant again), never punched while it is idle. How many pages it has is our own look
+ * (memfd_resident). For how long it was not used is what the table says of when it was taken last: who lies there keeps
+ * or loses none but its own pages, and under pressure it keeps nothing by it.
+ *
+ * Nothing here looks at more than TRIM_SCAN_MAX slots at a time: what is left to be done is done in the next turns. */
 
 #include "daemon/pool.h"
 
-/* Since start. */
-struct TrimCounters {
-    uint64_t idle_slots, idle_bytes;         /* not used for idle_trim_ms */
-    uint64_t pressure_slots, pressure_bytes; /* for the host, the pool's budget or a cgroup */
-};
+#define TRIM_SCAN_MAX 4096  /* slots that one call looks at: the loop is held up for some milliseconds at most */
+#define TRIM_BATCH_MAX 1024 /* slots that one call of trim_warm trims */
 
-/* Trim slots that have been idle for the pool's idle_trim_ms. Looks at TRIM_SCAN_MAX slots at most and goes on from
- * there the next time. `now_ms` is of a monotonic clock. Returns how many slots were trimmed. */
+/* Trim slots that have been idle for the pool's idle_trim_ms; goes on where the last call stopped. `now_ms` is of
+ * CLOCK_MONOTONIC, as what the tables say is. Returns how many slots were trimmed. */
 uint64_t trim_idle(struct Pool *pool, uint64_t now_ms);
 
-/* Trim idle slots with pages until about `bytes` are on their way back, the coldest and largest first: of all clients,
- * or of those for which `belongs` is true. Returns the bytes. */
-uint64_t trim_warm(struct Pool *pool, uint64_t bytes, bool (*belongs)(const struct Client *client, const void *data),
-                   const void *data);
+/* Whose memory is to be trimmed; NULL: everyone's. */
+typedef bool (*TrimFilter)(const struct Client *client, const void *data);
+
+/* Trim idle slots that have pages until about `bytes` are on their way back: the coldest first, by how often the time
+ * since they were taken doubles, and of equally cold ones the largest. Returns the bytes; fewer than asked for when there
+ * are no more, or no more were looked at. */
+uint64_t trim_warm(struct Pool *pool, uint64_t bytes, uint64_t now_ms, TrimFilter belongs, const void *data);
+
+/* By how much the pool's resident bytes exceed what its budget allows idle memory to fill them up to: what is to be
+ * trimmed now. 0 below budget_high_percent. */
+uint64_t trim_budget_excess(const struct Pool *pool);
 
 #endif

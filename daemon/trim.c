@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "daemon/trim.h"
+
+#include "daemon/grant.h"
+#include "shared/memfd.h"
+
+#include <stdlib.h>
+
+#define TRIM_EXTENTS_MAX 64 /* of a slot, where the kernel cannot count its pages in one call */
+#define TRIM_NS_PER_MS UINT64_C(1000000)
+
+static uint64_t trim_slot_bytes(const struct Slab *slab, uint32_t slot) {
+    uint64_t bytes = 0;
+    bool whole;
+
+    if (memfd_resident(slab->fd, shape_slot_offset(&slab->shape, slot), slab->shape.stride, TRIM_EXTENTS_MAX, &bytes,
+                       &whole))
+        return 0;
+    return bytes;
+}
+
+static bool trim_is_idle(const struct Slab *slab, uint32_t slot) {
+    return slab->records[slot].granted && lease_state(lease_load(slab_entry(slab, slot))) == LEASE_IDLE;
+}
+
+static uint64_t trim_taken_ms(const struct Slab *slab, uint32_t slot) {
+    return atomic_load_explicit(&slab_entry(slab, slot)->taken_ns, memory_order_relaxed) / TRIM_NS_PER_MS;
+}
+
+/* ------------------------------------------------------------------------------------------------ idle */
+
+/* A slot is idle since we saw it so first, if it was not taken in between. Both times wrap, after 49 days. */
+static bool trim_is_overdue(struct Slab *slab, uint32_t slot, uint64_t now_ms) {
+    struct SlotRecord *record = &slab->records[slot];
+    uint32_t taken_ms = (uint32_t)trim_taken_ms(slab, slot), now = (uint32_t)now_ms;
+
+    if (!trim_is_idle(slab, slot) || !record->seen_idle || record->seen_taken_ms != taken_ms) {
+        record->seen_idle = trim_is_idle(slab, slot);
+        record->seen_taken_ms = taken_ms;
+        record->seen_ms = now;
+        return false;
+    }
+    return now - record->seen_ms >= slab->client->pool->bounds.idle_trim_ms;
+}
+
+static uint64_t trim_idle_slab(struct Slab *slab, uint64_t now_ms) {
+    struct TrimCounters *counters = &slab->client->pool->counters.trim;
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < slab->shape.count; i++) {
+        uint64_t bytes;
+
+        if (!trim_is_overdue(slab, i, now_ms))
+            continue;
+        bytes = trim_slot_bytes(slab, i);
+        if (!bytes || grant_trim(slab, i))
+            continue;
+        slab->records[i].seen_idle = 0;
+        counters->idle_slots++;
+        counters->idle_bytes += bytes;
+        n++;
+    }
+    return n;
+}
+
+/* The first slab behind the cursor, in the order of (client, slab). */
+static struct Slab *trim_next(const struct Pool *pool, const struct TrimCursor *cursor) {
+    for (const struct Client *client = pool->clients; client; client = client->next)
+        for (struct Slab *slab = client->id < cursor->client_id ? NULL : client->slabs; slab; slab = slab->next)
+            if (client->id > cursor->client_id || slab->id > cursor->slab_id)
+                return slab;
+    return NULL;
+}
+
+static struct Slab *trim_after(struct Slab *slab) {
+    struct Client *client = slab->client;
+
+    slab = slab->next;
+    while (!slab && (client = client->next))
+        slab = client->slabs;
+    return slab;
+}
+
+uint64_t trim_idle(struct Pool *pool, uint64_t now_ms) {
+    struct TrimCursor *cursor = &pool->trim_cursor;
+    struct Slab *slab = trim_next(pool, cursor);
+    uint64_t n = 0;
+
+    if (!pool->bounds.idle_trim_ms)
+        return 0;
+    for (uint32_t scanned = 0; slab && scanned < TRIM_SCAN_MAX; slab = trim_after(slab)) {
+        cursor->client_id = slab->client->id;
+        cursor->slab_id = slab->id;
+        if (!slab->n_granted || !slab->resident_bytes)
+            continue;
+        scanned += slab->shape.count;
+        n += trim_idle_slab(slab, now_ms);
+    }
+    if (!slab)
+        *cursor = (struct TrimCursor){0};
+    return n;
+}
+
+/* ------------------------------------------------------------------------------------------------ pressure */
+
+struct TrimCandidate {
+    struct Slab *slab;
+    uint32_t slot;
+    unsigned age; /* how often the time since it was taken doubles; UINT_MAX if that lies in the future */
+    uint64_t bytes;
+};
+
+static unsigned trim_age(uint64_t taken_ms, uint64_t now_ms) {
+    if (taken_ms > now_ms)
+        return UINT32_MAX;
+    return 64 - (unsigned)__builtin_clzll((now_ms - taken_ms) | 1);
+}
+
+static int candidate_compare(const void *a, const void *b) {
+    const struct TrimCandidate *x = a, *y = b;
+
+    if (x->age != y->age)
+        return x->age > y->age ? -1 : 1;
+    return x->bytes == y->bytes ? 0 : x->bytes > y->bytes ? -1 : 1;
+}
+
+static size_t trim_gather_slab(struct Slab *slab, uint64_t now_ms, struct TrimCandidate *candidates, size_t n,
+                               size_t most) {
+    for (uint32_t i = 0; i < slab->shape.count && n < most; i++) {
+        uint64_t bytes = trim_is_idle(slab, i) ? trim_slot_bytes(slab, i) : 0;
+
+        if (bytes)
+            candidates[n++] = (struct TrimCandidate){
+                .slab = slab, .slot = i, .age = trim_age(trim_taken_ms(slab, i), now_ms), .bytes = bytes};
+    }
+    return n;
+}
+
+static size_t trim_gather(struct Pool *pool, uint64_t now_ms, TrimFilter belongs, const void *data,
+                          struct TrimCandidate *candidates) {
+    size_t n = 0;
+
+    for (struct Client *client = pool->clients; client; client = client->next) {
+        if (belongs && !belongs(client, data))
+            continue;
+        for (struct Slab *slab = client->slabs; slab && n < TRIM_SCAN_MAX; slab = slab->next)
+            if (slab->n_granted && slab->resident_bytes)
+                n = trim_gather_slab(slab, now_ms, candidates, n, TRIM_SCAN_MAX);
+    }
+    return n;
+}
+
+uint64_t trim_warm(struct Pool *pool, uint64_t bytes, uint64_t now_ms, TrimFilter belongs, const void *data) {
+    struct TrimCandidate *candidates = bytes ? malloc(TRIM_SCAN_MAX * sizeof(*candidates)) : NULL;
+    struct TrimCounters *counters = &pool->counters.trim;
+    uint64_t trimmed = 0;
+    size_t n;
+
+    if (!candidates)
+        return 0; /* tried again at the next tick */
+    n = trim_gather(pool, now_ms, belongs, data, candidates);
+    qsort(candidates, n, sizeof(*candidates), candidate_compare);
+    for (size_t i = 0; i < n && i < TRIM_BATCH_MAX && trimmed < bytes; i++) {
+        if (grant_trim(candidates[i].slab, candidates[i].slot))
+            continue;
+        trimmed += candidates[i].bytes;
+        counters->pressure_slots++;
+        counters->pressure_bytes += candidates[i].bytes;
+    }
+    free(candidates);
+    return trimmed;
+}
+
+uint64_t trim_budget_excess(const struct Pool *pool) {
+    const struct PoolBounds *bounds = &pool->bounds;
+    uint64_t percent = bounds->resident_bytes_max / 100;
+
+    if (!bounds->resident_bytes_max || pool->resident_bytes <= percent * bounds->budget_high_percent)
+        return 0;
+    return pool->resident_bytes - percent * bounds->budget_low_percent;
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "daemon/trim.h"
+#include "tests/daemon/core.h"
+
+#define TRIM_MS 1000
+#define PAGE 4096
+
+static struct Pool pool;
+
+/* In a pool that is empty before and after. */
+#define TrimTest(SENTENCE)                                                                                             \
+    static void SENTENCE(void);                                                                                        \
+    Test(trim, SENTENCE) {                                                                                             \
+        core_pool_init(&pool);                                                                                         \
+        pool.bounds.idle_trim_ms = TRIM_MS;                                                                            \
+        SENTENCE();                                                                                                    \
+        core_pool_deinit(&pool);                                                                                       \
+    }                                                                                                                  \
+    static void SENTENCE(void)
+
+static void fill(struct Slab *slab, uint32_t slot, unsigned pages) {
+    static const char byte = 1;
+
+    for (unsigned i = 0; i < pages; i++)
+        cr_assert_eq(pwrite(slab->fd, &byte, 1, (off_t)(shape_slot_offset(&slab->shape, slot) + i * PAGE)), 1);
+    pool_measure(&pool);
+}
+
+static void set_taken(struct Slab *slab, uint32_t slot, uint64_t taken_ms) {
+    atomic_store(&slab_entry(slab, slot)->taken_ns, taken_ms * 1000000);
+}
+
+static uint64_t generation_of(const struct Slab *slab, uint32_t slot) {
+    return lease_generation(lease_load(slab_entry(slab, slot)));
+}
+
+static struct Slab *slab_of(uid_t uid, uint32_t slots) {
+    return core_slab(core_client(&pool, uid), KIND_MEMORY, 4, slots);
+}
+
+/* ------------------------------------------------------------------------------------------------ idle */
+
+TrimTest(gives_back_the_pages_of_a_slot_that_is_not_used) {
+    struct Slab *slab = slab_of(1, 2);
+
+    fill(slab, 0, 3);
+    expect_eq(trim_idle(&pool, 5000), 0);
+    expect_eq(trim_idle(&pool, 5000 + TRIM_MS - 1), 0);
+    expect_eq(trim_idle(&pool, 5000 + TRIM_MS), 1);
+    core_reclaim(&pool);
+    pool_measure(&pool);
+    expect_eq(pool.resident_bytes, 0);
+    expect_eq(lease_load(slab_entry(slab, 0)), lease_word(1, LEASE_IDLE));
+    expect_eq(slab->n_granted, 2);
+    expect_eq(pool.counters.trim.idle_slots, 1);
+    expect_eq(pool.counters.trim.idle_bytes, 3 * PAGE);
+}
+
+TrimTest(leaves_a_slot_without_pages_as_it_is) {
+    struct Slab *slab = slab_of(1, 2);
+
+    fill(slab, 0, 1);
+    trim_idle(&pool, 5000);
+    expect_eq(trim_idle(&pool, 9000), 1);
+    expect_eq(generation_of(slab, 1), 0);
+    core_reclaim(&pool);
+}
+
+TrimTest(leaves_a_slot_that_was_used_meanwhile) {
+    struct Slab *slab = slab_of(1, 1);
+
+    fill(slab, 0, 1);
+    trim_idle(&pool, 5000);
+    set_taken(slab, 0, 5500);
+    expect_eq(trim_idle(&pool, 5000 + TRIM_MS), 0);
+    expect_eq(trim_idle(&pool, 5000 + 2 * TRIM_MS - 1), 0);
+    expect_eq(trim_idle(&pool, 5000 + 2 * TRIM_MS), 1);
+    core_reclaim(&pool);
+}
+
+TrimTest(leaves_a_busy_slot) {
+    struct Slab *slab = slab_of(1, 1);
+    uint64_t generation = core_take(slab, 0);
+
+    fill(slab, 0, 1);
+    trim_idle(&pool, 5000);
+    expect_eq(trim_idle(&pool, 9000), 0);
+    lease_release(slab_entry(slab, 0), generation);
+    expect_eq(trim_idle(&pool, 9000), 0);
+    expect_eq(trim_idle(&pool, 9000 + TRIM_MS), 1);
+    core_reclaim(&pool);
+}
+
+TrimTest(never_comes_where_it_is_not_wanted) {
+    struct Slab *slab = slab_of(1, 1);
+
+    pool.bounds.idle_trim_ms = 0;
+    fill(slab, 0, 1);
+    trim_idle(&pool, 5000);
+    expect_eq(trim_idle(&pool, 5000 + (UINT64_C(1) << 32)), 0);
+}
+
+TrimTest(gets_round_to_every_slab) {
+    enum { CLIENTS = 3 };
+    struct Slab *slabs[CLIENTS];
+
+    for (uint32_t i = 0; i < CLIENTS; i++) {
+        slabs[i] = slab_of(i, 2);
+        fill(slabs[i], 0, 1);
+    }
+    trim_idle(&pool, 5000);
+    expect_eq(trim_idle(&pool, 9000), CLIENTS);
+    core_reclaim(&pool);
+    for (uint32_t i = 0; i < CLIENTS; i++)
+        expect_eq(generation_of(slabs[i], 0), 1);
+}
+
+/* ------------------------------------------------------------------------------------------------ pressure */
+
+TrimTest(under_pressure_takes_the_coldest_first) {
+    struct Slab *slab = slab_of(1, 3);
+
+    for (uint32_t i = 0; i < 3; i++)
+        fill(slab, i, 1);
+    set_taken(slab, 0, 90000);
+    set_taken(slab, 1, 1000);
+    set_taken(slab, 2, 99000);
+    expect_eq(trim_warm(&pool, PAGE, 100000, NULL, NULL), PAGE);
+    expect_eq(generation_of(slab, 1), 1);
+    expect_eq(generation_of(slab, 0) + generation_of(slab, 2), 0);
+    core_reclaim(&pool);
+}
+
+TrimTest(under_pressure_takes_the_largest_of_equally_cold_ones) {
+    struct Slab *slab = slab_of(1, 3);
+
+    for (uint32_t i = 0; i < 3; i++) {
+        fill(slab, i, i == 1 ? 5 : 1);
+        set_taken(slab, i, 50000 + i);
+    }
+    expect_eq(trim_warm(&pool, 1, 100000, NULL, NULL), 5 * PAGE);
+    expect_eq(generation_of(slab, 1), 1);
+    expect_eq(pool.counters.trim.pressure_slots, 1);
+    core_reclaim(&pool);
+}
+
+TrimTest(under_pressure_believes_no_time_to_come) {
+    struct Slab *slab = slab_of(1, 2);
+
+    fill(slab, 0, 1);
+    fill(slab, 1, 1);
+    set_taken(slab, 0, 1000);
+    atomic_store(&slab_entry(slab, 1)->taken_ns, UINT64_MAX);
+    trim_warm(&pool, 1, 100000, NULL, NULL);
+    expect_eq(generation_of(slab, 1), 1);
+    expect_eq(generation_of(slab, 0), 0);
+    core_reclaim(&pool);
+}
+
+static bool is_of_user_2(const struct Client *client, const void *data) {
+    (void)data;
+    return client->user->uid == 2;
+}
+
+TrimTest(under_pressure_takes_from_those_it_is_about) {
+    struct Slab *one = slab_of(1, 1), *two = slab_of(2, 1);
+
+    fill(one, 0, 1);
+    fill(two, 0, 1);
+    expect_eq(trim_warm(&pool, UINT64_MAX, 1000, is_of_user_2, NULL), PAGE);
+    expect_eq(generation_of(one, 0), 0);
+    expect_eq(generation_of(two, 0), 1);
+    core_reclaim(&pool);
+}
+
+TrimTest(of_the_budget_goes_from_high_to_low) {
+    struct Slab *slab = slab_of(1, 4);
+
+    pool.bounds.resident_bytes_max = 1000 * PAGE;
+    pool.bounds.budget_high_percent = 90;
+    pool.bounds.budget_low_percent = 80;
+    pool.resident_bytes = 900 * PAGE;
+    expect_eq(trim_budget_excess(&pool), 0);
+    pool.resident_bytes = 901 * PAGE;
+    expect_eq(trim_budget_excess(&pool), 101 * PAGE);
+    pool.resident_bytes = slab->resident_bytes;
+}
