@@ -335,3 +335,33 @@ Test(want, of_greedy_processes_ends_with_equal_shares) {
 
     expect_fair(few, least, most);
 }
+
+Test(want, of_greedy_users_ends_with_shares_by_weight) {
+    static const char *const settings[] = {"total_memories=8", "user.23457.weight=2", "user.23458.weight=5", NULL};
+    static const uint32_t least[] = {1, 2, 5}, most[] = {1, 2, 5};
+
+    if (getuid()) {
+        cr_skip_test("only root can play several users");
+        return;
+    }
+    expect_fair(settings, least, most);
+}
+
+/* ------------------------------------------------------------------------------------------------ trim */
+
+Test(want, of_nobody_still_gives_back_what_a_stopped_process_does_not_use) {
+    static const char *const settings[] = {"total_memories=8", "idle_trim_ms=1", NULL};
+    struct Holder *holder;
+
+    rig_open(settings);
+    holder = holder_start(true);
+    kill(holder->pid, SIGSTOP);
+    cr_expect(host_await(rig_status().resident_bytes == 0, RIG_AWAIT_MS), "%lu bytes are still resident",
+              rig_status().resident_bytes);
+    cr_assert(host_await(rig_status().granted[KIND_MEMORY] == TOTAL, RIG_AWAIT_MS), "%lu of %d slots are left",
+              rig_status().granted[KIND_MEMORY], TOTAL);
+    kill(holder->pid, SIGCONT);
+    holder_end(holder);
+    rig_expect_sound();
+    rig_close();
+}
