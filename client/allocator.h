@@ -15,6 +15,7 @@ struct MemoryRequest {
     const struct Image *image; /* NULL: it begins as zero */
     const struct wasmpool_module *keep; /* the image's module, if the memory shall keep it; NULL: an instance does */
     const struct wasmpool_limiter *limiter;
+    uint64_t deadline_ns; /* see wasmpool_request */
 };
 
 struct TableRequest {
@@ -22,6 +23,7 @@ struct TableRequest {
     uint32_t index;
     const char *label;
     const struct wasmpool_limiter *limiter;
+    uint64_t deadline_ns;
 };
 
 int memory_allocate(struct wasmpool *pool, const struct MemoryRequest *request, struct wasmpool_memory *memory,

@@ -108,6 +108,13 @@ struct Channel *channel_close(struct Channel *channel) {
     return NULL;
 }
 
+void channel_probe(struct Channel *channel) {
+    struct pollfd poll_fd = {.fd = channel->socket, .events = POLLRDHUP};
+
+    if (!channel->ended && poll(&poll_fd, 1, 0) > 0 && poll_fd.revents & (POLLRDHUP | POLLHUP | POLLERR))
+        channel->ended = true;
+}
+
 bool channel_has_ended(const struct Channel *channel) {
     return channel->ended;
 }

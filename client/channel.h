@@ -30,6 +30,9 @@ int channel_call(struct Channel *channel, WireMessage *request, size_t fds_max, 
 /* Send a one-way message. 0, or UNAVAILABLE. */
 int channel_tell(struct Channel *channel, WireMessage *message);
 
+/* See whether the daemon has gone, without asking it anything. */
+void channel_probe(struct Channel *channel);
+
 /* Has the connection come to an end? An answer that did not come in time does not end it. */
 bool channel_has_ended(const struct Channel *channel);
 

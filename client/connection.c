@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "client/channel.h"
+#include "client/demand.h"
 #include "client/pool.h"
 
 #include <errno.h>
@@ -48,10 +49,11 @@ static void connection_drain_shelf(struct wasmpool *pool, struct Shelf *shelf, s
         if (slab->connection != connection)
             continue;
         slab_drain(slab);
+        demand_remove_slab(slab);
+        shelf_forget_slab(slab);
         if (!slab_use(slab).busy)
             pool_unmap_slab(pool, slab);
     }
-    shelf_sweep(shelf);
 }
 
 void connection_drain(struct wasmpool *pool, struct Connection *connection) {

@@ -17,6 +17,8 @@ static int embedded_reach(struct wasmpool *pool, struct wasmpool_error *error) {
 
 /* Tables of another element size have a shelf of their own: an idle one there must not stand in the way of one here. */
 static bool embedded_revoke_idle(struct wasmpool *pool, struct Shelf *shelf) {
+    if (!shelf_has_idle(shelf))
+        return false;
     for (struct Slab *slab = shelf->slabs; slab; slab = slab->next)
         for (uint32_t i = 0; i < slab->shape.count; i++) {
             uint64_t word = lease_load(slab_entry(slab, i));
@@ -111,6 +113,13 @@ static int embedded_open_slab(struct wasmpool *pool, struct Shelf *shelf, uint32
     return 0;
 }
 
+/* Who waits for what is released is served by whoever releases it. */
+static void embedded_wait_over(struct wasmpool *pool, struct Slab *slab, uint32_t n) {
+    (void)pool;
+    (void)slab;
+    (void)n;
+}
+
 static void embedded_returned(struct wasmpool *pool, struct Slab *slab) {
     (void)pool;
     (void)slab; /* nobody recalls here */
@@ -124,6 +133,8 @@ static const struct Source EMBEDDED = {
     .reach = embedded_reach,
     .open_slab = embedded_open_slab,
     .want = embedded_want,
+    .wait_for = embedded_want,
+    .wait_over = embedded_wait_over,
     .returned = embedded_returned,
     .close = embedded_close,
 };

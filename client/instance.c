@@ -75,7 +75,7 @@ PUBLIC int wasmpool_allocate_module(struct wasmpool *pool, const struct wasmpool
     if (!r)
         r = link_check(pool, request, error);
     if (!r)
-        r = shelf_take(&pool->instances, &permit, error);
+        r = shelf_take(&pool->instances, &(struct Wish){.deadline_ns = request->deadline_ns}, &permit, error);
     if (r)
         return r;
     r = instance_reserve(permit.slot, module->template->block.bytes, error);

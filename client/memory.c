@@ -70,7 +70,10 @@ int memory_allocate(struct wasmpool *pool, const struct MemoryRequest *request, 
     if (!r)
         r = memory_ask(type, request->limiter, error);
     if (!r)
-        r = shelf_take(&pool->memories, &taken, error);
+        r = shelf_take(&pool->memories,
+                       &(struct Wish){.image_id = request->image ? request->image->id : 0,
+                                      .deadline_ns = request->deadline_ns},
+                       &taken, error);
     if (!r)
         r = memory_prepare(&taken, request->image, bytes, error);
     if (r)
@@ -180,6 +183,7 @@ int memories_allocate(struct wasmpool *pool, const struct wasmpool_request *requ
             .image = images ? images->at[i] : NULL,
             .keep = keep,
             .limiter = request->limiter,
+            .deadline_ns = request->deadline_ns,
         };
 
         r = memory_allocate(pool, &one, &memories->at[memories->count], error);

@@ -2,6 +2,7 @@
 #include "client/pool.h"
 
 #include "client/channel.h"
+#include "client/demand.h"
 #include "shared/paths.h"
 
 #include <errno.h>
@@ -29,17 +30,9 @@ const char *pool_total_name(enum Kind kind) {
 
 /* ------------------------------------------------------------------------------------------------ slabs */
 
-/* Does no idle stack and no thread have a number of its slots any more? Whoever had one cleared `known` last of all. */
-static bool pool_slab_is_forgotten(const struct Slab *slab) {
-    for (uint32_t i = 0; i < slab->capacity; i++)
-        if (atomic_load(&((struct Slab *)slab)->slots[i].known))
-            return false;
-    return true;
-}
-
 static struct Slab *pool_steal_spare(struct wasmpool *pool, uint32_t capacity) {
     for (struct Slab **link = &pool->spares; *link; link = &(*link)->next)
-        if ((*link)->capacity == capacity && pool_slab_is_forgotten(*link)) {
+        if ((*link)->capacity == capacity) {
             struct Slab *slab = *link;
 
             *link = slab->next;
@@ -54,7 +47,7 @@ static int pool_make_slab(struct wasmpool *pool, uint32_t capacity, struct Slab 
     if (pool->n_slabs == POOL_SLABS_MAX)
         return error_limit(failure(error), ERROR_HOST, "slabs", POOL_SLABS_MAX, pool->n_slabs, 1,
                            "this process has too many slabs");
-    slab = aligned_alloc(64, sizeof(*slab) + capacity * sizeof(struct Slot));
+    slab = aligned_alloc(_Alignof(struct Slab), sizeof(*slab) + capacity * sizeof(struct Slot));
     if (!slab)
         return failure_errno(error, -ENOMEM, "a slab's record");
     memset(slab, 0, sizeof(*slab) + capacity * sizeof(struct Slot));
@@ -77,16 +70,19 @@ int pool_new_slab(struct wasmpool *pool, struct Shelf *shelf, const struct Shape
     slab->shelf = shelf;
     slab->connection = NULL;
     slab->spare = false;
-    slab->full = false;
+    slab->most = shape->count;
+    slab->n_granted = 0;
+    slab->announced = (struct Announcement){0};
     slab->shape = *shape;
     slab->fd = -1;
     for (uint32_t i = 0; i < shape->count; i++) {
         struct Slot *slot = &slab->slots[i];
 
-        /* `known` stays: a number that lies on the stack still is not put there again, and means the new slot now. */
+        slot->slab = slab;
+        slot->where = SLOT_AWAY;
         slot->generation = UINT64_MAX;
         slot->accessible = 0;
-        slot->warm = false;
+        slot->warm = slot->marked = false;
         slot->provenance = PROVENANCE_EMPTY;
         slot->image_id = 0;
     }
@@ -102,6 +98,7 @@ void pool_add_slab(struct wasmpool *pool, struct Slab *slab) {
     pool->n_mapped++;
     slab->next = slab->shelf->slabs;
     slab->shelf->slabs = slab;
+    demand_add_slab(slab);
     atomic_store_explicit(&pool->slabs[slab->number], slab, memory_order_release);
 }
 
@@ -110,11 +107,12 @@ void pool_unmap_slab(struct wasmpool *pool, struct Slab *slab) {
     if (slab->spare)
         return;
     slab->spare = true;
-    for (uint32_t i = 0; i < slab->shape.count; i++)
-        pool_forget_warm(pool, &slab->slots[i]);
     for (struct Slab **link = &slab->shelf->slabs; *link; link = &(*link)->next)
         if (*link == slab) {
             *link = slab->next;
+            demand_remove_slab(slab);
+            shelf_forget_slab(slab);
+            atomic_fetch_sub(&slab->shelf->n_granted, atomic_exchange(&slab->n_granted, 0));
             pool->n_mapped--;
             if (!--slab->connection->n_slabs && slab->connection->draining)
                 connection_blank(slab->connection);
@@ -136,7 +134,7 @@ void pool_slot_returned(struct wasmpool *pool, struct Slab *slab) {
 
 /* ------------------------------------------------------------------------------------------------ open */
 
-static int pool_init_shelf(struct wasmpool *pool, struct Shelf *shelf, struct Shape shape,
+static int pool_init_shelf(struct wasmpool *pool, struct Shelf *shelf, struct Shape shape, bool keeps_warm,
                            struct wasmpool_error *error) {
     int r;
 
@@ -144,14 +142,14 @@ static int pool_init_shelf(struct wasmpool *pool, struct Shelf *shelf, struct Sh
     while ((r = shape_finish(&shape, failure(error))) && shape.count > 1)
         shape.count /= 2;
     if (!r)
-        shelf_init(shelf, pool, &shape);
+        shelf_init(shelf, pool, &shape, keeps_warm);
     return r;
 }
 
 static int pool_init_shelves(struct wasmpool *pool, struct wasmpool_error *error) {
     const struct Limits *limits = &pool->limits;
     int r = pool_init_shelf(pool, &pool->instances,
-                            (struct Shape){.kind = KIND_INSTANCE, .count = SHELF_PERMIT_SLOTS}, error);
+                            (struct Shape){.kind = KIND_INSTANCE, .count = SHELF_PERMIT_SLOTS}, false, error);
 
     if (!r)
         r = pool_init_shelf(pool, &pool->memories,
@@ -160,14 +158,14 @@ static int pool_init_shelves(struct wasmpool *pool, struct wasmpool_error *error
                                            .guard = limits->memory_guard_size,
                                            .guard_before = limits->guard_before_linear_memory,
                                            .count = SHELF_SLAB_SLOTS},
-                            error);
+                            limits->linear_memory_keep_resident && limits->max_unused_warm_slots, error);
     for (int i = 0; i < 2 && !r; i++) {
         r = pool_init_shelf(pool, &pool->tables[i],
                             (struct Shape){.kind = KIND_TABLE,
                                            .elements = limits->table_elements,
                                            .element_size = pool->element_sizes[i],
                                            .count = SHELF_SLAB_SLOTS},
-                            error);
+                            limits->table_keep_resident, error);
         pool->table_shelves[i] = &pool->tables[i && pool->element_sizes[0] != pool->element_sizes[1]];
     }
     return r;
@@ -262,20 +260,32 @@ static int pool_start(struct wasmpool *pool, const struct wasmpool_options *opti
         r = limits_check(&pool->limits, failure(error));
     if (!r)
         r = pool_init_shelves(pool, error);
+    if (!remote && pool->table_shelves[0] != pool->table_shelves[1]) {
+        pool->tables[0].kin = &pool->tables[1];
+        pool->tables[1].kin = &pool->tables[0];
+    }
     pool->count_warm = pool->limits.max_unused_warm_slots < pool->limits.total_memories;
     return r;
+}
+
+/* As many threads as run at the same time. */
+static uint32_t pool_count_lanes(void) {
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return n < 1 ? 1 : n < LANES_MAX ? (uint32_t)n : LANES_MAX;
 }
 
 PUBLIC int wasmpool_open(struct wasmpool **poolp, const struct wasmpool_options *options,
                          struct wasmpool_error *error) {
     static const struct wasmpool_options none;
-    struct wasmpool *pool = aligned_alloc(64, sizeof(*pool));
+    struct wasmpool *pool = aligned_alloc(_Alignof(struct wasmpool), sizeof(*pool));
     int r;
 
     if (!pool)
         return failure_errno(error, -ENOMEM, "an allocator");
     memset(pool, 0, sizeof(*pool));
     pthread_mutex_init(&pool->lock, NULL);
+    pool->n_lanes = pool_count_lanes();
     r = pool_start(pool, options ? options : &none, error);
     if (r) {
         wasmpool_close(pool);
@@ -302,6 +312,7 @@ static struct Slab *pool_free_slab(struct wasmpool *pool, struct Slab *slab, boo
 }
 
 static void pool_free_shelf(struct wasmpool *pool, struct Shelf *shelf) {
+    shelf_deinit(shelf);
     while (shelf->slabs)
         shelf->slabs = pool_free_slab(pool, shelf->slabs, true);
 }

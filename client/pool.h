@@ -22,10 +22,11 @@ struct wasmpool {
     const struct Source *source;
     struct Shelf instances, memories, tables[2];
     struct Shelf *table_shelves[2]; /* by enum wasmpool_reference: one and the same if the sizes are */
-    _Atomic uint64_t n_warm;        /* idle memories with pages, counted if max_unused_warm_slots is a bound at all */
-    bool count_warm;
+    uint32_t n_lanes;               /* of each shelf */
+    bool count_warm;                /* max_unused_warm_slots is a bound at all */
+    _Alignas(64) _Atomic uint64_t n_warm; /* idle memories with pages, if they are counted */
     /* Everything below is the slow path's, under the lock. */
-    pthread_mutex_t lock;
+    _Alignas(64) pthread_mutex_t lock;
     char path[PATHS_SOCKET_BYTES]; /* of the daemon's socket */
     char *name;
     uint32_t timeout_ms;

@@ -3,12 +3,7 @@
 #include "client/reset.h"
 #include "client/template.h"
 
-static int purge_slot(struct Taken *taken, const void *data) {
-    const struct Images *images = data;
-    uint64_t id = taken->slot->image_id;
-
-    if (id < images->first_id || id - images->first_id >= images->count)
-        return 0;
+static int purge_slot(struct Taken *taken) {
     pool_forget_warm(taken->slab->shelf->pool, taken->slot);
     return reset_empty(taken);
 }
@@ -19,6 +14,7 @@ PUBLIC void wasmpool_purge_module(struct wasmpool *pool, const struct wasmpool_m
     if (!*pool->alive || !images)
         return;
     pthread_mutex_lock(&pool->lock);
-    shelf_visit(&pool->memories, purge_slot, images);
+    for (uint32_t i = 0; i < images->count; i++)
+        shelf_visit(&pool->memories, images->first_id + i, purge_slot);
     pthread_mutex_unlock(&pool->lock);
 }

@@ -100,10 +100,12 @@ static int remote_connect(struct wasmpool *pool, struct wasmpool_error *error) {
     return r;
 }
 
-/* After each exchange: has the connection ended with it? */
+/* After each exchange: has the connection ended with it? Who waits for grants is told. */
 static int remote_result(struct Connection *connection, int r) {
-    if (channel_has_ended(connection->channel))
+    if (channel_has_ended(connection->channel) && !connection->ended) {
         connection->ended = true;
+        lease_wake(connection->table);
+    }
     return r;
 }
 
@@ -111,6 +113,8 @@ static int remote_reach(struct wasmpool *pool, struct wasmpool_error *error) {
     struct Connection *old = pool->connection;
     int r;
 
+    channel_probe(old->channel);
+    remote_result(old, 0);
     if (!old->ended)
         return 0;
     r = remote_connect(pool, error);
@@ -191,17 +195,23 @@ static int remote_open_slab(struct wasmpool *pool, struct Shelf *shelf, uint32_t
     return remote_result(connection, r);
 }
 
+/* Demand for `ask` more slots of a slab than it has. */
+static uint32_t remote_level(const struct Slab *slab, uint32_t ask) {
+    uint32_t granted = atomic_load(&((struct Slab *)slab)->n_granted), room = slab->shape.count - granted;
+
+    return granted + (ask < room ? ask : room);
+}
+
 static int remote_want(struct wasmpool *pool, struct Slab *slab, uint32_t ask, struct wasmpool_error *error) {
     struct wasmpool_error why = {0};
     Wasmpool__Want want = WASMPOOL__WANT__INIT;
     WireMessage request = WIRE_MESSAGE(0, WANT, want, &want);
     struct Connection *connection = pool->connection;
     _Atomic uint32_t *target = &connection->table->header.targets[slab->target];
-    struct SlabUse use = slab_use(slab);
     struct WirePacket answer;
     int r;
 
-    atomic_store(target, use.idle + use.busy + (ask < use.vacant ? ask : use.vacant));
+    atomic_store(target, remote_level(slab, ask));
     want.slab = slab->id;
     r = channel_call(connection->channel, &request, 0, &answer, &why);
     if (!r) {
@@ -210,14 +220,48 @@ static int remote_want(struct wasmpool *pool, struct Slab *slab, uint32_t ask, s
         wire_packet_deinit(&answer);
     } else {
         /* Nobody waits for it: demand falls back to what there is. */
-        use = slab_use(slab);
-        atomic_store(target, use.idle + use.busy);
-        /* Its other slots are the daemon's to keep, while there may be some elsewhere. */
-        slab->full = r == ERROR_LIMIT && !strcmp(why.limit, "slots");
+        atomic_store(target, remote_level(slab, 0));
     }
     if (r && error)
         *error = why;
     return remote_result(connection, r);
+}
+
+static int remote_tell_want(struct Slab *slab, uint32_t target) {
+    struct Connection *connection = slab->connection;
+    Wasmpool__Want want = WASMPOOL__WANT__INIT;
+
+    atomic_store(&connection->table->header.targets[slab->target], target);
+    want.slab = slab->id;
+    return remote_result(connection, remote_tell(connection->channel, (WireMessage)WIRE_MESSAGE(0, WANT, want, &want)));
+}
+
+static void remote_hint(struct wasmpool *pool, struct Slab *slab, uint32_t ask) {
+    (void)pool;
+    remote_tell_want(slab, remote_level(slab, ask));
+}
+
+/* Once for each level; and again when something has come, after which the daemon may have let the slab go, and to a
+ * daemon that begins anew. */
+static int remote_wait_for(struct wasmpool *pool, struct Slab *slab, uint32_t n, struct wasmpool_error *error) {
+    const struct LeaseHeader *header = &slab->connection->table->header;
+    struct Announcement now = {.target = remote_level(slab, n) | LEASE_TARGET_WAIT,
+                               .news = atomic_load(&((struct LeaseHeader *)header)->futex),
+                               .epoch = atomic_load(&((struct LeaseHeader *)header)->epoch)};
+    struct Announcement *before = &slab->announced;
+
+    if (now.target == before->target && now.news == before->news && now.epoch == before->epoch)
+        return ERROR_LIMIT;
+    if (remote_tell_want(slab, now.target))
+        return error_set(failure(error), ERROR_UNAVAILABLE, "the daemon at %s has gone", pool->path);
+    *before = now;
+    return ERROR_LIMIT;
+}
+
+static void remote_wait_over(struct wasmpool *pool, struct Slab *slab, uint32_t n) {
+    (void)pool;
+    slab->announced.target = remote_level(slab, n) | (n ? LEASE_TARGET_WAIT : 0);
+    atomic_store(&slab->connection->table->header.targets[slab->target], slab->announced.target);
 }
 
 static void remote_returned(struct wasmpool *pool, struct Slab *slab) {
@@ -244,6 +288,9 @@ static const struct Source REMOTE = {
     .reach = remote_reach,
     .open_slab = remote_open_slab,
     .want = remote_want,
+    .hint = remote_hint,
+    .wait_for = remote_wait_for,
+    .wait_over = remote_wait_over,
     .returned = remote_returned,
     .close = remote_close,
 };

@@ -1,19 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "client/shelf.h"
 
+#include "client/demand.h"
 #include "client/pool.h"
 
-#include <string.h>
+/* A thread's own lane, of any shelf: numbers are given round robin. In the library's static block: it is read on every
+ * way, and a call to find it would show. */
+static _Thread_local uint32_t shelf_thread __attribute__((tls_model("initial-exec"))); /* 0: none yet */
+static _Atomic uint32_t shelf_threads;
 
-void shelf_init(struct Shelf *shelf, struct wasmpool *pool, const struct Shape *shape) {
-    shelf->pool = pool;
-    shelf->shape = *shape;
-    shelf->slabs = NULL;
-    atomic_init(&shelf->top, SLOT_NONE);
+static uint32_t shelf_number_thread(void) {
+    uint32_t number;
+
+    do
+        number = atomic_fetch_add(&shelf_threads, 1) + 1;
+    while (!number);
+    return shelf_thread = number;
 }
 
-static inline struct Slab *shelf_slab(struct wasmpool *pool, uint32_t number) {
-    return atomic_load_explicit(&pool->slabs[number >> SLOT_BITS], memory_order_acquire);
+uint8_t shelf_home(const struct Shelf *shelf) {
+    uint32_t number = shelf_thread;
+
+    if (__builtin_expect(!number, 0))
+        number = shelf_number_thread();
+    return (uint8_t)(number % shelf->n_lanes);
+}
+
+void shelf_init(struct Shelf *shelf, struct wasmpool *pool, const struct Shape *shape, bool keeps_warm) {
+    shelf->pool = pool;
+    shelf->shape = *shape;
+    shelf->n_lanes = pool->n_lanes;
+    shelf->keeps_warm = keeps_warm;
+    wait_init(&shelf->wait);
+    for (uint8_t i = 0; i < LANES_MAX; i++)
+        lane_init(&shelf->lanes[i], i);
+}
+
+void shelf_deinit(struct Shelf *shelf) {
+    if (shelf->pool)
+        wait_deinit(&shelf->wait);
 }
 
 bool shelf_find(struct wasmpool *pool, uint32_t number, struct Taken *taken) {
@@ -21,7 +46,7 @@ bool shelf_find(struct wasmpool *pool, uint32_t number, struct Taken *taken) {
 
     if (number >> SLOT_BITS >= POOL_SLABS_MAX)
         return false;
-    taken->slab = shelf_slab(pool, number);
+    taken->slab = atomic_load_explicit(&pool->slabs[number >> SLOT_BITS], memory_order_acquire);
     if (!taken->slab || index >= taken->slab->shape.count)
         return false;
     taken->index = index;
@@ -30,247 +55,254 @@ bool shelf_find(struct wasmpool *pool, uint32_t number, struct Taken *taken) {
     return true;
 }
 
-static void shelf_push(struct Shelf *shelf, struct Slot *slot, uint32_t number) {
-    uint64_t top = atomic_load_explicit(&shelf->top, memory_order_relaxed);
+/* ------------------------------------------------------------------------------------------------ take */
 
-    do
-        atomic_store_explicit(&slot->next, (uint32_t)top, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&shelf->top, &top, (top >> 32) << 32 | number, memory_order_release,
-                                                  memory_order_relaxed));
-}
+/* As Wasmtime chooses: the same image first, whoever's lane it lies in; else a cold one, so that other images stay
+ * warm, unless as many slots are warm as may be. */
+static const enum LaneChoice SPARING[] = {LANE_ALIKE, LANE_COLD, LANE_OLDEST}, FULL[] = {LANE_ALIKE, LANE_OLDEST, LANE_COLD};
+#define CHOICES_N 3
 
-static uint32_t shelf_pop(struct Shelf *shelf, struct Taken *taken) {
-    uint64_t top = atomic_load_explicit(&shelf->top, memory_order_acquire);
-    uint64_t below;
-
-    do {
-        if ((uint32_t)top == SLOT_NONE)
-            return SLOT_NONE;
-        taken->slab = shelf_slab(shelf->pool, (uint32_t)top);
-        taken->index = slot_index((uint32_t)top);
-        taken->slot = &taken->slab->slots[taken->index];
-        below = atomic_load_explicit(&taken->slot->next, memory_order_relaxed);
-    } while (!atomic_compare_exchange_weak_explicit(&shelf->top, &top, ((top >> 32) + 1) << 32 | below,
-                                                    memory_order_acquire, memory_order_acquire));
-    return (uint32_t)top;
-}
-
-uint32_t shelf_collect(struct Shelf *shelf) {
-    uint32_t n = 0;
-
-    for (struct Slab *slab = shelf->slabs; slab; slab = slab->next)
-        for (uint32_t i = 0; i < slab->shape.count; i++) {
-            struct Slot *slot = &slab->slots[i];
-
-            if (lease_state(lease_load(slab_entry(slab, i))) != LEASE_IDLE || atomic_load(&slot->known))
-                continue;
-            atomic_store(&slot->known, true);
-            shelf_push(shelf, slot, slab_slot_number(slab, i));
-            n++;
-        }
-    return n;
-}
-
-/* Take everything off the stack. What is not idle any more is forgotten, the rest is a list by `next`, the last used at
- * its end, and is returned. */
-static uint32_t shelf_empty(struct Shelf *shelf) {
-    uint32_t kept = SLOT_NONE, number;
-    struct Taken taken;
-
-    while ((number = shelf_pop(shelf, &taken)) != SLOT_NONE)
-        if (lease_state(lease_load(slab_entry(taken.slab, taken.index))) == LEASE_IDLE) {
-            atomic_store(&taken.slot->next, kept);
-            kept = number;
-        } else {
-            atomic_store(&taken.slot->known, false);
-        }
-    return kept;
-}
-
-void shelf_sweep(struct Shelf *shelf) {
-    uint32_t kept = shelf_empty(shelf);
-
-    while (kept != SLOT_NONE) {
-        struct Slot *slot = &shelf_slab(shelf->pool, kept)->slots[slot_index(kept)];
-        uint32_t next = atomic_load(&slot->next);
-
-        shelf_push(shelf, slot, kept);
-        kept = next;
-    }
-}
-
-/* The rest of taking a slot whose number was popped: its word. False: it was taken back while it lay there; it will be
- * collected again when it is granted again. */
-static bool shelf_take_word(struct Taken *taken) {
-    uint64_t generation;
-
-    taken->entry = slab_entry(taken->slab, taken->index);
-    if (lease_take(taken->entry, &generation)) {
-        atomic_store(&taken->slot->known, false);
-        return false;
-    }
-    if (generation != taken->slot->generation) {
-        taken->slot->generation = generation;
-        taken->slot->provenance = PROVENANCE_EMPTY;
-        taken->slot->image_id = 0;
-    }
-    return true;
-}
-
-static void shelf_visit_one(struct Shelf *shelf, uint32_t number, int (*visit)(struct Taken *, const void *),
-                            const void *data) {
-    struct Taken taken;
-
-    shelf_find(shelf->pool, number, &taken);
-    if (!shelf_take_word(&taken))
-        return;
-    if (visit(&taken, data)) {
-        shelf_retire(&taken);
-        return;
-    }
-    switch (lease_release(taken.entry, taken.slot->generation)) {
-    case 0:
-        shelf_push(shelf, taken.slot, number);
-        return;
-    case LEASE_E_RECALLED:
-        atomic_store(&taken.slot->known, false);
-        shelf->pool->source->returned(shelf->pool, taken.slab);
-        return;
-    default:
-        atomic_store(&taken.slot->known, false);
-    }
-}
-
-void shelf_visit(struct Shelf *shelf, int (*visit)(struct Taken *taken, const void *data), const void *data) {
-    uint32_t kept = shelf_empty(shelf);
-
-    while (kept != SLOT_NONE) {
-        uint32_t next = atomic_load(&shelf_slab(shelf->pool, kept)->slots[slot_index(kept)].next);
-
-        shelf_visit_one(shelf, kept, visit, data);
-        kept = next;
-    }
-}
-
-static bool shelf_has_idle(struct Shelf *shelf) {
-    return (uint32_t)atomic_load(&shelf->top) != SLOT_NONE;
-}
-
-/* A slab that may have more slots granted, and how many slots the shelf has in all. */
-static struct Slab *shelf_choose(struct Shelf *shelf, uint32_t *grantedp) {
-    struct Slab *chosen = NULL;
-    uint32_t granted = 0;
-
-    for (struct Slab *slab = shelf->slabs; slab; slab = slab->next) {
-        struct SlabUse use = slab_use(slab);
-
-        granted += use.idle + use.busy;
-        if (!slab->connection->draining && !slab->full && use.vacant && !chosen)
-            chosen = slab;
-    }
-    *grantedp = granted;
-    return chosen;
-}
-
-/* Where the address space does not suffice for a slab of the usual size, a smaller one may do. */
-static int shelf_open_slab(struct Shelf *shelf, uint32_t ask, struct wasmpool_error *error) {
-    uint32_t count = shelf->shape.count;
-
-    for (;;) {
-        struct wasmpool_error why = {0};
-        int r = shelf->pool->source->open_slab(shelf->pool, shelf, count, ask < count ? ask : count, &why);
-        bool is_space = r == ERROR_HOST && (!strcmp(why.limit, "RLIMIT_AS") || !strcmp(why.limit, "address space") ||
-                                            !strcmp(why.limit, "RLIMIT_FSIZE"));
-
-        if (is_space && count > 1) {
-            count = count > 4 ? count / 4 : 1;
-            continue;
-        }
-        if (r && error)
-            *error = why;
-        return r;
-    }
-}
-
-/* Demand is doubled each time: a worker that needs one slot gets one, one with a burst is not slowed by round trips. */
-static int shelf_ask(struct Shelf *shelf, struct wasmpool_error *error) {
-    uint32_t granted, ask;
-    struct Slab *slab = shelf_choose(shelf, &granted);
-    int r;
-
-    ask = granted < 1 ? 1 : granted < SHELF_ASK_MAX ? granted : SHELF_ASK_MAX;
-    if (!slab) {
-        r = shelf_open_slab(shelf, ask, error);
-        if (r)
-            return r;
-        slab = shelf->slabs;
-        if (slab_use(slab).idle)
-            return 0;
-        /* Nothing was free: ask again, to be told why. */
-    }
-    r = shelf->pool->source->want(shelf->pool, slab, ask, error);
-    return r && slab->full ? shelf_ask(shelf, error) : r;
-}
-
-static int shelf_refill_locked(struct Shelf *shelf, struct wasmpool_error *error) {
+static const enum LaneChoice *shelf_choices(const struct Shelf *shelf) {
     struct wasmpool *pool = shelf->pool;
 
-    /* More than once: that a daemon has been started anew shows only when it is asked. */
-    for (int attempt = 0; attempt < 3; attempt++) {
-        int r;
+    return pool->count_warm && atomic_load_explicit(&pool->n_warm, memory_order_relaxed) >=
+                                   pool->limits.max_unused_warm_slots
+               ? FULL
+               : SPARING;
+}
 
-        /* Another thread may have collected or released what there is while this one came here. */
-        if (shelf_collect(shelf) || shelf_has_idle(shelf))
+enum ShelfOutcome { SHELF_TAKEN, SHELF_EMPTY, SHELF_LOCKED };
+
+/* One choice, over all lanes, one's own first. Of the others' that look empty nothing is touched. */
+static enum ShelfOutcome shelf_try_choice(struct Shelf *shelf, enum LaneChoice choice, uint64_t image_id,
+                                          struct Taken *taken) {
+    enum ShelfOutcome outcome = SHELF_EMPTY;
+    uint32_t at = shelf_home(shelf);
+
+    for (uint32_t i = 0; i < shelf->n_lanes; i++, at = at + 1 < shelf->n_lanes ? at + 1 : 0) {
+        struct Lane *lane = &shelf->lanes[at];
+        bool found;
+
+        if (!lane_count(lane, choice))
+            continue;
+        if (!lane_trylock(lane)) {
+            outcome = SHELF_LOCKED;
+            continue;
+        }
+        found = lane_take(lane, choice, image_id, taken);
+        lane_unlock(lane);
+        if (found)
+            return SHELF_TAKEN;
+    }
+    return outcome;
+}
+
+static bool shelf_try(struct Shelf *shelf, uint64_t image_id, struct Taken *taken) {
+    const enum LaneChoice *choices = shelf_choices(shelf);
+
+    for (;;) {
+        bool locked = false;
+
+        /* What keeps nothing warm does not look for it, least of all in other threads' lanes. */
+        for (int i = shelf->keeps_warm ? 0 : 1; i < CHOICES_N; i++)
+            switch (shelf_try_choice(shelf, choices[i], image_id, taken)) {
+            case SHELF_TAKEN:
+                return true;
+            case SHELF_LOCKED:
+                locked = true;
+                break;
+            case SHELF_EMPTY:
+                break;
+            }
+        if (!locked)
+            return false;
+        sched_yield();
+    }
+}
+
+bool shelf_take_idle(struct Shelf *shelf, uint64_t image_id, struct Taken *taken) {
+    const enum LaneChoice *choices = shelf_choices(shelf);
+
+    for (uint32_t at = 0; at < shelf->n_lanes; at++) {
+        struct Lane *lane = &shelf->lanes[at];
+        bool found = false;
+
+        lane_lock(lane);
+        for (int i = 0; i < CHOICES_N && !found; i++)
+            found = lane_take(lane, choices[i], image_id, taken);
+        lane_unlock(lane);
+        if (found)
+            return true;
+    }
+    return false;
+}
+
+bool shelf_has_idle(const struct Shelf *shelf) {
+    for (uint32_t i = 0; i < shelf->n_lanes; i++)
+        if (lane_count(&shelf->lanes[i], LANE_COLD) || lane_count(&shelf->lanes[i], LANE_OLDEST))
+            return true;
+    return false;
+}
+
+static int shelf_take_slowly(struct Shelf *shelf, const struct Wish *wish, struct Taken *taken,
+                             struct wasmpool_error *error) {
+    for (;;) {
+        struct wasmpool_error why;
+        int r = demand_refill(shelf, &why);
+
+        if (r == ERROR_LIMIT && wish->deadline_ns)
+            return wait_take(shelf, wish, &why, taken, error);
+        if (r) {
+            if (error)
+                *error = why;
+            return r;
+        }
+        if (shelf_try(shelf, wish->image_id, taken))
             return 0;
-        r = pool->source->reach(pool, error);
-        if (!r)
-            r = shelf_ask(shelf, error);
-        if ((!r && shelf_collect(shelf)) || shelf_has_idle(shelf))
-            return 0;
-        if (r && (r != ERROR_UNAVAILABLE || !pool->connection->ended || attempt))
+    }
+}
+
+int shelf_take(struct Shelf *shelf, const struct Wish *wish, struct Taken *taken, struct wasmpool_error *error) {
+    /* Nobody overtakes who waits. */
+    if (__builtin_expect(atomic_load_explicit(&shelf->n_waiters, memory_order_relaxed), 0) ||
+        !shelf_try(shelf, wish->image_id, taken)) {
+        int r = shelf_take_slowly(shelf, wish, taken, error);
+
+        if (r)
             return r;
     }
-    return error_set(failure(error), ERROR_PROTOCOL, "slots were promised and not granted");
-}
-
-static int shelf_refill(struct Shelf *shelf, struct wasmpool_error *error) {
-    int r;
-
-    pthread_mutex_lock(&shelf->pool->lock);
-    r = shelf_refill_locked(shelf, error);
-    pthread_mutex_unlock(&shelf->pool->lock);
-    return r;
-}
-
-int shelf_take(struct Shelf *shelf, struct Taken *taken, struct wasmpool_error *error) {
-    for (;;) {
-        if (shelf_pop(shelf, taken) == SLOT_NONE) {
-            int r = shelf_refill(shelf, error);
-
-            if (r)
-                return r;
-        } else if (shelf_take_word(taken)) {
-            return 0;
-        }
+    if (__builtin_expect(taken->slot->marked, 0)) {
+        taken->slot->marked = false;
+        demand_hint(shelf, taken->slab);
     }
+    return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------ release */
+
+bool shelf_lose(struct Taken *taken) {
+    uint64_t generation = taken->slot->generation;
+
+    /* AWAY before it is VACANT: from then on it may be granted again, and collected. */
+    slot_leave(taken->slot);
+    return lease_release(taken->entry, generation) == LEASE_E_RECALLED;
+}
+
+static void shelf_lose_and_tell(struct Shelf *shelf, struct Taken *taken) {
+    if (shelf_lose(taken))
+        pool_slot_returned(shelf->pool, taken->slab);
+}
+
+static struct Lane *shelf_lock_any(struct Shelf *shelf) {
+    uint32_t home = shelf_home(shelf), at = home;
+
+    for (;;) {
+        if (__builtin_expect(lane_trylock(&shelf->lanes[at]), 1))
+            return &shelf->lanes[at];
+        at = at + 1 < shelf->n_lanes ? at + 1 : 0;
+        if (at == home)
+            sched_yield();
+    }
+}
+
+/* Someone waits: to whoever is first it goes as it is, BUSY. Unless it was recalled: then it is the owner's. */
+static bool shelf_hand_over(struct Shelf *shelf, struct Taken *taken) {
+    if (lease_load(taken->entry) & LEASE_RECALL) {
+        shelf_lose_and_tell(shelf, taken);
+        return true;
+    }
+    return wait_serve_first(shelf, taken);
 }
 
 void shelf_release(struct Taken *taken) {
-    struct Slab *slab = taken->slab;
-    struct Slot *slot = taken->slot;
-    struct Shelf *shelf = slab->shelf;
-    uint32_t number = slab_slot_number(slab, taken->index);
-    int r = lease_release(taken->entry, slot->generation);
+    struct Shelf *shelf = taken->slab->shelf;
+    struct Lane *lane;
+    int r;
 
-    if (__builtin_expect(!r, 1)) {
-        shelf_push(shelf, slot, number);
-        return;
+    for (;;) {
+        /* Under the lock: who begins to wait counts himself first, and then looks into each lane under its lock. So
+         * either he finds what is put here now, or he is seen here. */
+        lane = shelf_lock_any(shelf);
+        if (__builtin_expect(!atomic_load_explicit(&shelf->n_waiters, memory_order_relaxed), 1))
+            break;
+        lane_unlock(lane);
+        if (shelf_hand_over(shelf, taken))
+            return;
     }
-    atomic_store(&slot->known, false);
-    if (r == LEASE_E_RECALLED)
-        pool_slot_returned(shelf->pool, slab);
+    r = lane_put(lane, taken);
+    lane_unlock(lane);
+    if (__builtin_expect(r, 0))
+        shelf_lose_and_tell(shelf, taken);
+    else if (__builtin_expect(atomic_load(&shelf->n_kin_waiters), 0))
+        wait_rouse(shelf->kin);
 }
 
 void shelf_retire(struct Taken *taken) {
     atomic_fetch_or(&taken->entry->flags, LEASE_FLAG_RETIRED);
+}
+
+/* ------------------------------------------------------------------------------------------------ lanes as a whole */
+
+void shelf_file(struct Shelf *shelf, struct Slot *chain) {
+    struct Lane *lane = &shelf->lanes[shelf_home(shelf)];
+
+    lane_lock(lane);
+    while (chain) {
+        struct Slot *next = chain->next;
+
+        lane_file(lane, chain);
+        chain = next;
+    }
+    lane_unlock(lane);
+}
+
+void shelf_forget_slab(struct Slab *slab) {
+    for (uint32_t i = 0; i < slab->shape.count; i++) {
+        struct Slot *slot = &slab->slots[i];
+        uint8_t where = atomic_load(&slot->where);
+        struct Lane *lane;
+
+        if (where >= LANES_MAX)
+            continue;
+        lane = &slab->shelf->lanes[where];
+        lane_lock(lane);
+        if (atomic_load(&slot->where) == where) {
+            lane_unfile(lane, slot);
+            slot_leave(slot);
+        }
+        lane_unlock(lane);
+    }
+}
+
+static void shelf_visit_one(struct Shelf *shelf, struct Taken *taken, int (*visit)(struct Taken *taken)) {
+    struct Lane *lane;
+    int r;
+
+    if (visit(taken)) {
+        shelf_retire(taken);
+        return;
+    }
+    lane = &shelf->lanes[shelf_home(shelf)];
+    lane_lock(lane);
+    r = lane_put(lane, taken);
+    lane_unlock(lane);
+    if (r && shelf_lose(taken))
+        shelf->pool->source->returned(shelf->pool, taken->slab);
+}
+
+void shelf_visit(struct Shelf *shelf, uint64_t image_id, int (*visit)(struct Taken *taken)) {
+    for (uint32_t i = 0; i < shelf->n_lanes; i++) {
+        struct Lane *lane = &shelf->lanes[i];
+        struct Taken taken;
+        bool found;
+
+        do {
+            lane_lock(lane);
+            found = lane_take(lane, LANE_ALIKE, image_id, &taken);
+            lane_unlock(lane);
+            if (found)
+                shelf_visit_one(shelf, &taken, visit);
+        } while (found);
+    }
+    wait_serve(shelf);
 }

@@ -10,13 +10,19 @@
 struct wasmpool;
 
 struct Source {
-    /* Make sure that there is a connection to ask. */
+    /* Make sure that there is a connection to ask, as far as can be seen without asking. */
     int (*reach)(struct wasmpool *pool, struct wasmpool_error *error);
     /* A new slab of the shelf's shape but with `count` slots, up to `ask` of them granted, on its shelf. */
     int (*open_slab)(struct wasmpool *pool, struct Shelf *shelf, uint32_t count, uint32_t ask,
                      struct wasmpool_error *error);
     /* Up to `ask` more slots of a slab. 0: at least one was granted; LIMIT: none, and which limit it is. */
     int (*want)(struct wasmpool *pool, struct Slab *slab, uint32_t ask, struct wasmpool_error *error);
+    /* The same in advance: nobody waits for an answer. NULL: no use in it. */
+    void (*hint)(struct wasmpool *pool, struct Slab *slab, uint32_t ask);
+    /* `n` wait for slots of the slab. 0: at least one was granted; LIMIT: not yet, and lease_wake will tell. */
+    int (*wait_for)(struct wasmpool *pool, struct Slab *slab, uint32_t n, struct wasmpool_error *error);
+    /* Only `n` are left of them. */
+    void (*wait_over)(struct wasmpool *pool, struct Slab *slab, uint32_t n);
     /* A recalled slot has come back. */
     void (*returned)(struct wasmpool *pool, struct Slab *slab);
     /* The pool is closing: nothing is mapped any more. */

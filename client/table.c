@@ -25,7 +25,7 @@ int table_allocate(struct wasmpool *pool, const struct TableRequest *request, st
         r = error_limit(failure(error), ERROR_LIMIT, "limiter", 0, 0, type->minimum,
                         "the limiter refuses a table its minimum size");
     if (!r)
-        r = shelf_take(shelf, &taken, error);
+        r = shelf_take(shelf, &(struct Wish){.deadline_ns = request->deadline_ns}, &taken, error);
     if (r)
         return r;
     size = taken.slab->shape.element_size;
@@ -106,6 +106,7 @@ PUBLIC int wasmpool_allocate_tables(struct wasmpool *pool, const struct wasmpool
             .index = module->counts.imported_tables + i,
             .label = label,
             .limiter = request->limiter,
+            .deadline_ns = request->deadline_ns,
         };
 
         r = table_allocate(pool, &one, &tables->at[tables->count], error);

@@ -14,7 +14,7 @@
 static struct Taken open_slot(struct Fixture *fixture) {
     struct Taken taken;
 
-    cr_assert_eq(shelf_take(&fixture->pool->memories, &taken, &fixture->error), 0);
+    cr_assert_eq(shelf_take(&fixture->pool->memories, &(struct Wish){0}, &taken, &fixture->error), 0);
     cr_assert_eq(mapping_protect(slab_slot_base(taken.slab, taken.index), 0, SLOT_BYTES, NULL), 0);
     taken.slot->accessible = SLOT_BYTES;
     return taken;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "client/demand.h"
 #include "client/pool.h"
 #include "shared/memfd.h"
 #include "tests/client/fixture.h"
@@ -8,7 +9,7 @@
 static struct Taken take(struct Fixture *fixture) {
     struct Taken taken;
 
-    cr_assert_eq(shelf_take(&fixture->pool->memories, &taken, &fixture->error), 0, "%s", fixture->error.message);
+    cr_assert_eq(shelf_take(&fixture->pool->memories, &(struct Wish){0}, &taken, &fixture->error), 0, "%s", fixture->error.message);
     expect_str(lease_word_name(lease_load(taken.entry)), "busy");
     return taken;
 }
@@ -86,7 +87,7 @@ Test(shelf, what_was_taken_back_while_idle_is_not_handed_out) {
     shelf_release(&slots[1]);
     take_back(&slots[1]);
     expect_eq(take(&fixture).index, slots[0].index);
-    expect_eq(shelf_take(&fixture.pool->memories, &slots[1], &fixture.error), WASMPOOL_E_LIMIT);
+    expect_eq(shelf_take(&fixture.pool->memories, &(struct Wish){0}, &slots[1], &fixture.error), WASMPOOL_E_LIMIT);
     fixture_close(&fixture);
 }
 
@@ -106,14 +107,14 @@ Test(shelf, what_was_taken_back_and_granted_again_is_handed_out_once) {
             grant(&slots[i]);
     }
     pthread_mutex_lock(&fixture.pool->lock);
-    shelf_collect(&fixture.pool->memories);
+    demand_collect(&fixture.pool->memories);
     pthread_mutex_unlock(&fixture.pool->lock);
     for (int i = 0; i < 6; i++) { /* two are not granted any more, and in the books they still are */
         again[i] = take(&fixture);
         for (int j = 0; j < i; j++)
             cr_assert_neq(again[i].index, again[j].index, "slot %u is handed out twice", again[i].index);
     }
-    expect_eq(shelf_take(&fixture.pool->memories, &again[6], &fixture.error), WASMPOOL_E_LIMIT);
+    expect_eq(shelf_take(&fixture.pool->memories, &(struct Wish){0}, &again[6], &fixture.error), WASMPOOL_E_LIMIT);
     fixture_close(&fixture);
 }
 

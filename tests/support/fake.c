@@ -312,21 +312,65 @@ static void fake_on_open_slab(struct FakeDaemon *fake, struct FakeConnection *co
         close(fd);
 }
 
+static uint32_t fake_target(const struct FakeConnection *connection, uint32_t index) {
+    struct LeaseTable *table = fake_map_table(connection);
+    uint32_t target = atomic_load(&table->header.targets[index]);
+
+    fake_unmap_table(table);
+    return target;
+}
+
+static void fake_wake(const struct FakeConnection *connection) {
+    struct LeaseTable *table = fake_map_table(connection);
+
+    lease_wake(table);
+    fake_unmap_table(table);
+}
+
+/* One-way: what can be granted is, and nothing answered. */
+static void fake_on_quiet_want(struct FakeDaemon *fake, struct FakeConnection *connection, uint32_t index) {
+    struct FakeSlab *slab = &connection->slabs[index];
+    uint32_t target = fake_target(connection, index);
+
+    pthread_mutex_lock(&fake->lock);
+    fake->seen.last_target = target;
+    slab->waits = target & LEASE_TARGET_WAIT;
+    if (atomic_load(&fake->at_want) == FAKE_HONEST && fake_grant(fake, connection, slab, target & LEASE_TARGET_SLOTS))
+        fake_wake(connection);
+    pthread_mutex_unlock(&fake->lock);
+    fake_count(fake, target & LEASE_TARGET_WAIT ? &fake->seen.waits : &fake->seen.hints);
+}
+
+void fake_daemon_yield(struct FakeDaemon *fake, uint64_t n) {
+    pthread_mutex_lock(&fake->lock);
+    fake->limits.total_memories += n;
+    for (int i = 0; i < FAKE_CONNECTIONS_MAX; i++) {
+        struct FakeConnection *connection = &fake->connections[i];
+
+        for (uint32_t s = 0; connection->socket >= 0 && s < connection->n_slabs; s++)
+            if (connection->slabs[s].waits && fake_target(connection, s) & LEASE_TARGET_WAIT &&
+                fake_grant(fake, connection, &connection->slabs[s], fake_target(connection, s) & LEASE_TARGET_SLOTS))
+                fake_wake(connection);
+    }
+    pthread_mutex_unlock(&fake->lock);
+}
+
 static void fake_on_want(struct FakeDaemon *fake, struct FakeConnection *connection, const WireMessage *request) {
     int mischief = atomic_load(&fake->at_want);
     Wasmpool__Granted granted = WASMPOOL__GRANTED__INIT;
     WireMessage answer = WIRE_MESSAGE(request->id, GRANTED, granted, &granted);
     uint32_t index = request->want->slab - 1, target;
     struct FakeSlab *slab = &connection->slabs[index];
-    struct LeaseTable *table;
     struct Error error;
 
-    fake_count(fake, &fake->seen.wants);
     if (index >= connection->n_slabs)
         fake_give_up("a Want for a slab that the fake daemon does not have");
-    table = fake_map_table(connection);
-    target = atomic_load(&table->header.targets[index]);
-    fake_unmap_table(table);
+    if (!request->id) {
+        fake_on_quiet_want(fake, connection, index);
+        return;
+    }
+    fake_count(fake, &fake->seen.wants);
+    target = fake_target(connection, index) & LEASE_TARGET_SLOTS;
     if (mischief == FAKE_GRANTS_NOTHING)
         granted.slots = 1;
     else if (mischief != FAKE_HANG_UP) /* who dies grants nothing before */

@@ -52,6 +52,7 @@ enum FakeMischief {
 
 struct FakeSlab {
     uint32_t first_entry, count, granted;
+    bool waits; /* as its target said when it was wanted last */
     enum Kind kind;
 };
 
@@ -64,8 +65,9 @@ struct FakeConnection {
 
 /* What it has seen since it was opened, all connections together. */
 struct FakeSeen {
-    uint64_t hellos, open_slabs, wants, close_slabs, kicks, acks, goodbyes, hang_ups;
+    uint64_t hellos, open_slabs, wants, hints, waits, close_slabs, kicks, acks, goodbyes, hang_ups;
     uint32_t last_closed; /* slab */
+    uint32_t last_target; /* as it was when the last Want came */
 };
 
 struct FakeDaemon {
@@ -98,6 +100,9 @@ void fake_daemon_close(struct FakeDaemon *fake);
 
 /* Send the last answer that FAKE_SILENT kept back. False when there is none. */
 bool fake_daemon_send_late(struct FakeDaemon *fake);
+
+/* Raise the total of memories by `n`, and grant that many more to the slabs that wait, with a wake-up. */
+void fake_daemon_yield(struct FakeDaemon *fake, uint64_t n);
 
 /* A copy of what it has seen. */
 struct FakeSeen fake_daemon_see(struct FakeDaemon *fake);
