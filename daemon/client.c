@@ -100,6 +100,7 @@ static void client_drop_slab(struct Client *client, struct Slab *slab) {
     *link = slab->next;
     want_forget(slab);
     grant_forget(slab);
+    client->coldest[kind].n = client->coldest[kind].n_seen = 0;
     client->by_target[slab->target] = NULL;
     client->n_slabs--;
     if (slab->fd >= 0)

@@ -11,6 +11,7 @@
  * A disconnected client gets no more grants; its idle slots are revoked, its busy ones stay, charged: the process
  * may be using them, and nobody punches a busy slot of a living process. */
 
+#include "daemon/coldest.h"
 #include "daemon/pool.h"
 #include "daemon/quota.h"
 #include "shared/error.h"
@@ -54,6 +55,7 @@ struct Client {
     uint64_t unmet[KIND_N];   /* what its slabs that wait are short of, when shares were computed last */
     uint64_t ticket[KIND_N];  /* the earliest of them; 0: none */
     uint64_t due[KIND_N];     /* its fair share then */
+    struct Coldest coldest[KIND_N]; /* idle slots to take back next */
     uint64_t resident_bytes;
     uint64_t n_fds;
     bool woken;               /* granted something outside of an answer: its driver bumps its table's futex */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "daemon/want.h"
 
+#include "daemon/coldest.h"
 #include "daemon/grant.h"
 #include "daemon/share.h"
 #include "daemon/user.h"
@@ -176,69 +177,63 @@ static uint64_t want_deficit(const struct Client *client, enum Kind kind) {
 
 /* ------------------------------------------------------------------------------------------------ taking back */
 
-/* The coldest slots of a client that are in a state, by what the table says of when they were taken: the client's word,
- * and only about its own. */
-struct WantColdest {
-    uint32_t n, most;
-    uint32_t n_seen; /* in that state, the coldest or not */
-    struct WantSlot {
-        struct Slab *slab;
-        uint32_t slot;
-        uint64_t taken_ns;
-    } slots[GRANT_BATCH_MAX];
-};
+/* A client that wants slots of a shape has no use for losing others of that shape. */
+static bool want_is_of_other_shape(const struct Slab *slab, const void *data) {
+    const struct Slab *wanting = data;
 
-static void coldest_add(struct WantColdest *coldest, struct Slab *slab, uint32_t slot) {
-    uint64_t taken_ns = atomic_load_explicit(&slab_entry(slab, slot)->taken_ns, memory_order_relaxed);
-    uint32_t i;
-
-    coldest->n_seen++;
-    if (coldest->n == coldest->most) {
-        if (!coldest->most || coldest->slots[coldest->n - 1].taken_ns <= taken_ns)
-            return;
-        coldest->n--;
-    }
-    for (i = coldest->n++; i && coldest->slots[i - 1].taken_ns > taken_ns; i--)
-        coldest->slots[i] = coldest->slots[i - 1];
-    coldest->slots[i] = (struct WantSlot){.slab = slab, .slot = slot, .taken_ns = taken_ns};
+    return slab->client != wanting->client || slab->shape.stride != wanting->shape.stride ||
+           slab->shape.element_size != wanting->shape.element_size;
 }
 
-/* A client that wants slots of a shape has no use for losing others of that shape. And what was granted to who waits is
- * not taken back before he has woken up to it, if it is within his share. */
+/* And what was granted to who waits is not taken back before he has woken up to it, if it is within his share. */
 static bool want_may_lose(const struct Slab *slab, const struct Slab *wanting, bool within_share) {
     bool waits;
 
-    if (slab->shape.kind != wanting->shape.kind)
-        return false;
-    if (slab->client == wanting->client)
-        return slab->shape.stride != wanting->shape.stride || slab->shape.element_size != wanting->shape.element_size;
+    if (!within_share || slab->client == wanting->client)
+        return true;
     want_unmet(slab, &waits);
-    return !within_share || !waits;
+    return !waits;
 }
 
-static void coldest_find(struct WantColdest *coldest, const struct Client *client, const struct Slab *wanting,
-                         enum LeaseState state, uint64_t most, bool within_share) {
-    coldest->n = coldest->n_seen = 0;
-    coldest->most = most < GRANT_BATCH_MAX ? (uint32_t)most : GRANT_BATCH_MAX;
-    for (struct Slab *slab = client->slabs; slab; slab = slab->next)
-        for (uint32_t i = 0, seen = 0; want_may_lose(slab, wanting, within_share) && seen < slab->n_granted; i++) {
-            seen += slab->records[i].granted;
-            if (slab->records[i].granted && !slab->records[i].recalled &&
-                lease_state(lease_load(slab_entry(slab, i))) == state)
-                coldest_add(coldest, slab, i);
-        }
+/* Where the next idle slot to take back comes from. What is remembered of a client serves all but its own wants, which
+ * not every slot does. */
+struct WantSource {
+    struct Client *client;
+    const struct Slab *wanting;
+    struct Coldest own, *coldest;
+    bool is_fresh; /* looked at just now */
+};
+
+static void want_look_at(struct WantSource *source) {
+    coldest_find(source->coldest, source->client, source->wanting->shape.kind, LEASE_IDLE, want_is_of_other_shape,
+                 source->wanting);
+    source->is_fresh = true;
 }
 
+static bool want_steal(struct WantSource *source, struct ColdestSlot *slotp) {
+    if (coldest_steal(source->coldest, LEASE_IDLE, slotp))
+        return true;
+    if (source->is_fresh)
+        return false;
+    want_look_at(source);
+    return coldest_steal(source->coldest, LEASE_IDLE, slotp);
+}
+
+/* Of what is within a share at most half. */
 static uint32_t want_revoke_of(struct Client *client, const struct Slab *wanting, uint64_t most, bool within_share) {
-    struct WantColdest coldest;
-    uint32_t n = 0, bound;
+    struct WantSource source = {.client = client, .wanting = wanting};
+    struct ColdestSlot slot;
+    uint32_t n = 0;
 
     if (!client->granted[wanting->shape.kind] || !most)
         return 0;
-    coldest_find(&coldest, client, wanting, LEASE_IDLE, most, within_share);
-    bound = within_share && coldest.n > (coldest.n_seen + 1) / 2 ? (coldest.n_seen + 1) / 2 : coldest.n;
-    for (uint32_t i = 0; i < bound; i++)
-        n += !grant_revoke(coldest.slots[i].slab, coldest.slots[i].slot);
+    source.coldest = client == wanting->client ? &source.own : &client->coldest[wanting->shape.kind];
+    if (source.coldest == &source.own || source.coldest->n_seen < COLDEST_MAX)
+        want_look_at(&source);
+    if (within_share && most > (source.coldest->n_seen + 1) / 2)
+        most = (source.coldest->n_seen + 1) / 2;
+    while (n < most && n < GRANT_BATCH_MAX && want_steal(&source, &slot))
+        n += want_may_lose(slot.slab, wanting, within_share) && !grant_revoke(slot.slab, slot.slot);
     client->pool->counters.revokes += n;
     return n;
 }
@@ -275,20 +270,17 @@ static void want_revoke(struct Slab *slab, uint32_t need) {
 
 /* One slot is as good as another; the one that was taken first is likely to be released first. */
 static uint32_t want_recall_of(struct Client *client, const struct Slab *wanting, uint64_t most) {
-    struct WantColdest coldest;
+    struct Coldest coldest;
+    struct ColdestSlot slot;
     uint32_t n = 0;
 
-    coldest_find(&coldest, client, wanting, LEASE_BUSY, most, false);
-    for (uint32_t i = 0; i < coldest.n; i++) {
-        struct Slab *slab = coldest.slots[i].slab;
-        uint32_t slot = coldest.slots[i].slot;
-
+    coldest_find(&coldest, client, wanting->shape.kind, LEASE_BUSY, want_is_of_other_shape, wanting);
+    while (n < most && n < GRANT_BATCH_MAX && coldest_steal(&coldest, LEASE_BUSY, &slot))
         for (int tries = 0; tries < WANT_TRIES_MAX; tries++)
-            if (!grant_recall(slab, slot) || !grant_revoke(slab, slot)) {
+            if (!grant_recall(slot.slab, slot.slot) || !grant_revoke(slot.slab, slot.slot)) {
                 n++;
                 break;
             }
-    }
     return n;
 }
 
