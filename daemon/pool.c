@@ -86,6 +86,12 @@ void pool_measure(struct Pool *pool) {
         client_measure(client);
 }
 
+void pool_measure_in_turn(struct Pool *pool) {
+    for (struct Client *client = pool->clients; client; client = client->next)
+        for (struct Slab *slab = client->slabs; slab; slab = slab->next)
+            slab_measure_in_turn(slab);
+}
+
 static bool pool_kind_is_valid(const struct Pool *pool, enum Kind kind) {
     uint64_t by_clients = 0, by_users = 0, by_slots = 0;
 

@@ -49,6 +49,7 @@ struct PoolCounters {
 struct TrimCursor {
     uint64_t client_id;
     uint32_t slab_id;
+    uint64_t begin_ms; /* when the next pass may begin */
 };
 
 struct Pool {
@@ -91,6 +92,9 @@ struct Client *pool_find_client(const struct Pool *pool, uint64_t id);
 
 /* Read st_blocks of every slab again. One fstat for each. */
 void pool_measure(struct Pool *pool);
+
+/* The same in turns, of those first that have changed lately: see slab_measure_in_turn. */
+void pool_measure_in_turn(struct Pool *pool);
 
 /* Copy the quotas to those that they are for. After each change of pool->quotas. */
 void pool_apply_quotas(struct Pool *pool);

@@ -133,7 +133,7 @@ static void server_trim(struct Server *server) {
     uint64_t now_ms = uv_hrtime() / 1000000;
     struct TrimCounters before = pool->counters.trim;
 
-    pool_measure(pool);
+    pool_measure_in_turn(pool);
     trim_idle(pool, now_ms);
     server_log_trim("not used", &before, &pool->counters.trim);
     before = pool->counters.trim;

@@ -134,6 +134,21 @@ void slab_measure(struct Slab *slab) {
     slab->resident_bytes = resident;
 }
 
+void slab_measure_in_turn(struct Slab *slab) {
+    uint64_t before = slab->resident_bytes;
+
+    if (slab->measure_left) {
+        slab->measure_left--;
+        return;
+    }
+    slab_measure(slab);
+    if (slab->resident_bytes != before || !slab->measure_every)
+        slab->measure_every = 1;
+    else if (slab->measure_every < SLAB_MEASURE_EVERY_MAX)
+        slab->measure_every *= 2;
+    slab->measure_left = slab->measure_every - 1;
+}
+
 uint32_t slab_count_busy(const struct Slab *slab) {
     uint32_t n = 0;
 

@@ -23,6 +23,8 @@ struct SlotRecord {
     uint32_t seen_taken_ms, seen_ms; /* see trim_idle */
 };
 
+#define SLAB_MEASURE_EVERY_MAX 8 /* a second each: what idle clients cost, against how late their growth is noticed */
+
 struct Slab {
     struct Client *client;
     struct Slab *next;
@@ -38,6 +40,7 @@ struct Slab {
     uint64_t ticket;       /* when it began to wait, by the pool's count; 0: it does not */
     struct Slab *next_want;
     uint64_t resident_bytes;
+    uint8_t measure_every, measure_left; /* calls of slab_measure_in_turn: from one look to the next, until the next */
     struct SlotRecord records[];
 };
 
@@ -64,7 +67,12 @@ void slab_slot_cleaned(struct Slab *slab, uint32_t slot, int result);
 /* Slots that the table says are busy (or recalled), among those that we granted. */
 uint32_t slab_count_busy(const struct Slab *slab);
 
+/* Read its st_blocks again. */
 void slab_measure(struct Slab *slab);
+
+/* The same, but when nothing has changed for some time only in every SLAB_MEASURE_EVERY_MAX-th call. */
+void slab_measure_in_turn(struct Slab *slab);
+
 void slab_view(const struct Slab *slab, uint32_t slot, struct SlotView *view);
 
 #endif

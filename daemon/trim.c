@@ -83,11 +83,14 @@ static struct Slab *trim_after(struct Slab *slab) {
 
 uint64_t trim_idle(struct Pool *pool, uint64_t now_ms) {
     struct TrimCursor *cursor = &pool->trim_cursor;
-    struct Slab *slab = trim_next(pool, cursor);
+    struct Slab *slab;
     uint64_t n = 0;
 
-    if (!pool->bounds.idle_trim_ms)
+    if (!pool->bounds.idle_trim_ms || (!cursor->client_id && now_ms < cursor->begin_ms))
         return 0;
+    if (!cursor->client_id)
+        cursor->begin_ms = now_ms + pool->bounds.idle_trim_ms / TRIM_PASSES;
+    slab = trim_next(pool, cursor);
     for (uint32_t scanned = 0; slab && scanned < TRIM_SCAN_MAX; slab = trim_after(slab)) {
         cursor->client_id = slab->client->id;
         cursor->slab_id = slab->id;
@@ -97,7 +100,7 @@ uint64_t trim_idle(struct Pool *pool, uint64_t now_ms) {
         n += trim_idle_slab(slab, now_ms);
     }
     if (!slab)
-        *cursor = (struct TrimCursor){0};
+        cursor->client_id = cursor->slab_id = 0;
     return n;
 }
 
