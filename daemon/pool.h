@@ -73,6 +73,7 @@ struct Pool {
     struct Share *shares;      /* room for a share of each client */
     size_t n_shares;
     struct Reclaim *reclaims;  /* list: memory to be given back, see reclaim.h */
+    uint32_t n_reclaims;
     uint64_t n_backings;       /* open memfds of slabs, those included that are still being punched */
 };
 

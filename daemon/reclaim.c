@@ -36,12 +36,14 @@ void reclaim_add(struct Pool *pool, struct Reclaim *reclaim, struct Backing *bac
     reclaim->bytes = bytes;
     reclaim->next = pool->reclaims;
     pool->reclaims = reclaim;
+    pool->n_reclaims++;
 }
 
 struct Reclaim *reclaim_steal(struct Pool *pool) {
     struct Reclaim *reclaim = pool->reclaims;
 
     pool->reclaims = NULL;
+    pool->n_reclaims = 0;
     return reclaim;
 }
 

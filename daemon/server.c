@@ -26,6 +26,9 @@
 /* The first rescan for who waits, and the longest pause between two. */
 #define SERVER_RESCAN_MS 5
 #define SERVER_RESCAN_MAX_MS 80
+/* How late a punch may begin that nobody waits for; if there are so many, they begin at once. */
+#define SERVER_RECLAIM_MS 1
+#define SERVER_RECLAIMS_MAX 8
 #define SERVER_SERVES_MAX 64 /* batches of grants in one turn of the loop */
 
 /* -------------------------------------------------------------------------------------------------- reclaims */
@@ -62,11 +65,9 @@ static void reclaim_on_done(uv_work_t *work, int status) {
 
 /* Punching takes time with the pages there are: it happens off the loop. */
 static void server_reclaim(struct Server *server) {
-    struct ReclaimJob *job;
+    struct ReclaimJob *job = calloc(1, sizeof(*job));
 
-    if (!server->pool.reclaims)
-        return;
-    job = calloc(1, sizeof(*job));
+    uv_timer_stop(&server->reclaim);
     if (!job)
         return; /* they stay on the list until the next turn */
     job->server = server;
@@ -76,6 +77,26 @@ static void server_reclaim(struct Server *server) {
         reclaim_on_work(&job->work);
         reclaim_on_done(&job->work, 0);
     }
+}
+
+static void server_on_reclaim(uv_timer_t *timer) {
+    struct Server *server = timer->data;
+
+    if (server->pool.reclaims)
+        server_reclaim(server);
+}
+
+/* Unless somebody waits for it, not at once: whoever was answered just now, with what was taken back, is not to share
+ * his processor with the punch. */
+static void server_reclaim_soon(struct Server *server) {
+    const struct Pool *pool = &server->pool;
+
+    if (!pool->reclaims)
+        return;
+    if (server->n_deferred || pool->wants || pool->n_reclaims >= SERVER_RECLAIMS_MAX)
+        server_reclaim(server);
+    else if (!uv_is_active((uv_handle_t *)&server->reclaim))
+        uv_timer_start(&server->reclaim, server_on_reclaim, SERVER_RECLAIM_MS, 0);
 }
 
 /* -------------------------------------------------------------------------------------------------- wants */
@@ -211,7 +232,7 @@ static void server_on_prepare(uv_prepare_t *prepare) {
     if (server->stopping)
         return;
     server_serve(server);
-    server_reclaim(server);
+    server_reclaim_soon(server);
 }
 
 /* -------------------------------------------------------------------------------------------------- connections */
@@ -272,6 +293,7 @@ static void server_stop(struct Server *server) {
         uv_close((uv_handle_t *)&server->signals[i], NULL);
     uv_close((uv_handle_t *)&server->tick, NULL);
     uv_close((uv_handle_t *)&server->rescan, NULL);
+    uv_close((uv_handle_t *)&server->reclaim, NULL);
     uv_close((uv_handle_t *)&server->prepare, NULL);
     uv_timer_start(&server->stop_deadline, server_on_stop_deadline, SERVER_STOP_MS, 0);
     uv_unref((uv_handle_t *)&server->stop_deadline);
@@ -385,9 +407,11 @@ static void server_start_handles(struct Server *server) {
     }
     uv_timer_init(&server->loop, &server->tick);
     uv_timer_init(&server->loop, &server->rescan);
+    uv_timer_init(&server->loop, &server->reclaim);
     uv_timer_init(&server->loop, &server->stop_deadline);
     uv_prepare_init(&server->loop, &server->prepare);
-    server->tick.data = server->rescan.data = server->stop_deadline.data = server->prepare.data = server;
+    server->tick.data = server->rescan.data = server->reclaim.data = server->stop_deadline.data = server;
+    server->prepare.data = server;
     uv_prepare_start(&server->prepare, server_on_prepare);
 }
 

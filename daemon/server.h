@@ -43,6 +43,7 @@ struct Server {
     unsigned n_admins;
     uv_signal_t signals[3];
     uv_timer_t tick;
+    uv_timer_t reclaim;  /* while memory is to be given back, but not at once */
     uv_timer_t rescan;   /* while anyone waits for slots */
     uint64_t rescan_ms, n_waits;
     uv_timer_t stop_deadline;
