@@ -227,10 +227,9 @@ static bool fail_first_allocation(enum Implementation implementation, unsigned n
 }
 
 BothTest(injection, any_call_of_the_first_allocation_may_fail) {
-    static const enum Call embedded[] = {CALL_malloc,    CALL_calloc,  CALL_realloc,  CALL_aligned_alloc,
-                                         CALL_mmap,      CALL_madvise, CALL_mprotect, CALL_memfd_create,
-                                         CALL_ftruncate, CALL_fcntl},
-                           remote[] = {CALL_malloc, CALL_calloc,  CALL_realloc, CALL_aligned_alloc,
+    static const enum Call embedded[] = {CALL_malloc,  CALL_calloc,   CALL_aligned_alloc, CALL_mmap, CALL_madvise,
+                                         CALL_mprotect, CALL_memfd_create, CALL_ftruncate, CALL_fcntl},
+                           remote[] = {CALL_malloc, CALL_calloc,  CALL_aligned_alloc,
                                        CALL_mmap,   CALL_madvise, CALL_mprotect};
     struct wasmpool_module *module = modules_load("injected");
     const struct Snapshot *expected = fresh(module);
