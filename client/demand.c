@@ -88,7 +88,7 @@ static void demand_catch(struct Shelf *shelf, struct Slab *slab, struct Catch *c
     for (uint32_t i = 0; i < slab->shape.count; i++) {
         struct Slot *slot = &slab->slots[i];
 
-        if (lease_state(lease_load(slab_entry(slab, i))) != LEASE_IDLE || !slot_claim(slot, lane))
+        if (!lease_is_idle(lease_load(slab_entry(slab, i))) || !slot_claim(slot, lane))
             continue;
         slot->next = NULL;
         *caught->lastp = slot;

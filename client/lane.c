@@ -114,7 +114,7 @@ void slot_leave(struct Slot *slot) {
 static void lane_drop(struct Lane *lane, struct Slot *slot) {
     lane_unfile(lane, slot);
     slot_leave(slot);
-    if (lease_state(lease_load(slot_entry(slot))) == LEASE_IDLE && slot_claim(slot, lane->number))
+    if (lease_is_idle(lease_load(slot_entry(slot))) && slot_claim(slot, lane->number))
         lane_file(lane, slot);
 }
 
@@ -136,7 +136,7 @@ static struct Slot *lane_find(struct Lane *lane, enum LaneChoice choice, uint64_
 static bool lane_is_as_it_was(struct Lane *lane, struct Slot *slot, const struct LeaseEntry *entry) {
     uint64_t word = atomic_load_explicit(&((struct LeaseEntry *)entry)->word, memory_order_relaxed);
 
-    if (__builtin_expect((word & (LEASE_STATE_MASK | LEASE_RECALL)) != LEASE_IDLE, 0)) {
+    if (__builtin_expect(!lease_is_idle(word), 0)) {
         lane_drop(lane, slot);
         return false;
     }

@@ -113,6 +113,11 @@ static inline enum LeaseState lease_state(uint64_t word) {
     return (enum LeaseState)(word & LEASE_STATE_MASK);
 }
 
+/* Can it be taken? With the recall bit, which nobody sets on an idle one, it cannot. */
+static inline bool lease_is_idle(uint64_t word) {
+    return (word & (LEASE_STATE_MASK | LEASE_RECALL)) == LEASE_IDLE;
+}
+
 static inline uint64_t lease_load(const struct LeaseEntry *entry) {
     return atomic_load_explicit(&((struct LeaseEntry *)entry)->word, memory_order_seq_cst);
 }
@@ -140,7 +145,7 @@ static inline int lease_recall(struct LeaseEntry *entry, uint64_t generation) {
 static inline int lease_take(struct LeaseEntry *entry, uint64_t *generationp) {
     uint64_t word = atomic_load_explicit(&entry->word, memory_order_relaxed);
 
-    if ((word & (LEASE_STATE_MASK | LEASE_RECALL)) != LEASE_IDLE)
+    if (!lease_is_idle(word))
         return LEASE_E_LOST;
     if (lease_walk(entry, word, word ^ (LEASE_IDLE ^ LEASE_BUSY)))
         return LEASE_E_LOST;
