@@ -434,26 +434,40 @@ $(BUILD)/bench-cycle: $(call objects,$(addprefix tests/bench/,cycle.c gain.c gan
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ -lwasm-rt-impl $(proto_libs) -lm
 
-$(BUILD)/bench: $(call objects,$(addprefix tests/bench/,bench.c series.c instances.c reading.c runner.c sample.c \
+$(BUILD)/bench: $(call objects,$(addprefix tests/bench/,bench.c series.c instances.c reading.c capacity.c runner.c sample.c \
                                   figures.c report.c))
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ $(json_libs) -lm
+
+$(BUILD)/bench-capacity: $(call objects,$(wildcard tests/bench/experiment*.c) \
+                                         $(addprefix tests/support/,peer.c host.c daemon.c)) \
+                         $(BUILD)/internal-client.a $(BUILD)/internal-shared.a
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(proto_libs) -lm
 
 $(BUILD)/with-daemon: $(BUILD)/tests/bench/with-daemon.o
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^
 
-.PHONY: bench bench-run check-syscalls check-syscalls-run
+.PHONY: bench bench-run bench-capacity bench-capacity-run check-syscalls check-syscalls-run
 bench_programs := $(BUILD)/with-daemon $(BUILD)/wasmpoold $(BUILD)/bench-cycle
 
-## bench           what a cycle costs, beside the stock wasm2c runtime and what the machine allows; also build/bench.json
+## bench           what a cycle costs and how capacity moves, beside what the machine allows; also build/bench.json
 bench: deps
 	@$(MAKE) --no-print-directory bench-run
 
-bench-run: $(bench_programs) $(BUILD)/bench $(bench_wasm)
+bench-run bench-capacity-run: $(bench_programs) $(BUILD)/bench-capacity $(BUILD)/bench $(bench_wasm)
 	$(if $(SANITIZE),$(error a bench of instrumented code says nothing: run it without SANITIZE))
 	@$(BUILD)/with-daemon $(BUILD)/wasmpoold -- $(BUILD)/bench --cycle $(BUILD)/bench-cycle --modules $(bench_gen) \
-	    --json $(BUILD)/bench.json
+	    --capacity $(BUILD)/bench-capacity $(bench_only) --json $(BUILD)/$(bench_json)
+
+bench-run: bench_json := bench.json
+bench-capacity-run: bench_only := --only capacity
+bench-capacity-run: bench_json := bench-capacity.json
+
+## bench-capacity  its part about capacity that moves between processes; also build/bench-capacity.json
+bench-capacity: deps
+	@$(MAKE) --no-print-directory bench-capacity-run
 
 ## check-syscalls  a warm cycle makes no system call, and the daemon sleeps through it
 check-syscalls: deps

@@ -18,7 +18,8 @@
 #define SLICE_NS 1000000 /* shorter than the scheduler's own */
 
 static const struct Work *const WORKS[] = {
-    &WORK_POOL,          &WORK_STOCK,     &WORK_ZERO,      &WORK_CAS,      &WORK_CLOCK,         &WORK_ROUNDTRIP_NEAR,
+    &WORK_POOL,          &WORK_STOCK,     &WORK_ZERO,      &WORK_CAS,      &WORK_CLOCK,         &WORK_ARITHMETIC,
+    &WORK_ROUNDTRIP_NEAR,
     &WORK_ROUNDTRIP_FAR, &WORK_READ,      &WORK_READ_FILE, &WORK_INSTANCE, &WORK_COPY_TEMPLATE, &WORK_COPY_TABLE,
     &WORK_COPY_PAGES,
 };
@@ -30,7 +31,7 @@ struct Cycle {
     uint64_t warm, cycles, ms, hold;
     uint32_t processes, rounds;
     int watch; /* pid; 0: nobody */
-    bool pin, peak;
+    bool pin, peak, threads;
 };
 
 struct CycleResult {
@@ -163,8 +164,8 @@ static const struct option OPTIONS[] = {
     {"watch", required_argument, NULL, 'P'},   {"processes", required_argument, NULL, 'p'},
     {"pin", no_argument, NULL, 'n'},           {"against", required_argument, NULL, 'A'},
     {"rounds", required_argument, NULL, 'r'},  {"file", required_argument, NULL, 'f'},
-    {"peak", no_argument, NULL, 'k'},          {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
+    {"peak", no_argument, NULL, 'k'},          {"threads", no_argument, NULL, 'd'},
+    {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
 };
 
 static void usage(void) {
@@ -184,6 +185,7 @@ static void usage(void) {
            "  --peak         also the most memory that was resident\n"
            "  --against W    instead: what a second process gains, beside that work; a line for each round\n"
            "  --rounds N     so many (20)\n"
+           "  --threads      of a second thread with the same allocator, not of a process\n"
            "works:\n",
            WORK_TOUCH_MAX);
     for (size_t i = 0; i < WORKS_N; i++)
@@ -254,6 +256,9 @@ static void set_option(struct Cycle *cycle, int option, const char *value) {
     case 'n':
         cycle->pin = true;
         break;
+    case 'd':
+        cycle->threads = cycle->options.shared = true;
+        break;
     case 'k':
         cycle->peak = true;
         break;
@@ -283,7 +288,8 @@ int main(int argc, char **argv) {
     if (cycle.hold && !cycle.work->hold)
         work_fail("--hold", "means nothing for this work");
     if (cycle.against)
-        return gain_run(&(struct Gain){{cycle.against, cycle.work}, cycle.options, cycle.warm, cycle.rounds});
+        return gain_run(&(struct Gain){{cycle.against, cycle.work}, cycle.options, cycle.warm, cycle.rounds,
+                                       cycle.threads});
     if (cycle.processes > 1)
         return measure_processes(&cycle);
     measure(&cycle, NULL, 0);

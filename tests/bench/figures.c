@@ -87,6 +87,35 @@ void figures_add_reading(struct Figures *figures, const struct Reading *reading)
                 sample_quantile(large, 0.25) / 1e6, sample_quantile(large, 0.75) / 1e6, pages, PEAK_PAGES);
 }
 
+/* ------------------------------------------------------------------------------------------------ capacity */
+
+static void figures_add_line(struct Figures *figures, const struct CapacityLine *line,
+                             const struct CapacityCell *cell) {
+    const struct CapacityUnit *unit = line->unit;
+    double over = sample_median(&cell->over_bound), value = sample_median(&cell->value) * unit->scale;
+    bool met = line->at_least ? over >= 1 : over <= 1;
+
+    figures_add(figures, met ? FIGURE_OK : FIGURE_MISSED, over, 1, "%s: %.*f %s, %.2f (%.2f..%.2f) of %s, must be at %s 1",
+                line->title, unit->digits, value, unit->name, over, sample_quantile(&cell->over_bound, 0.25),
+                sample_quantile(&cell->over_bound, 0.75), line->bound, line->at_least ? "least" : "most");
+}
+
+void figures_add_capacity(struct Figures *figures, const struct Capacity *capacity) {
+    for (unsigned i = 0; i < CAPACITY_LINES_N; i++) {
+        const struct CapacityLine *line = &CAPACITY_LINES[i];
+        const struct CapacityCell *cell = &capacity->cells[i];
+
+        if (!line->bound)
+            continue;
+        if (capacity->failed[line->experiment])
+            figures_add(figures, FIGURE_FAILED, 0, 1, "%s: the run failed", line->title);
+        else if (cell->over_bound.n)
+            figures_add_line(figures, line, cell);
+        else
+            figures_add(figures, FIGURE_SKIPPED, 0, 1, "%s: %s", line->title, capacity->skipped[line->experiment]);
+    }
+}
+
 /* ------------------------------------------------------------------------------------------------ counted */
 
 struct Traffic {
@@ -164,12 +193,12 @@ static void figures_add_slab(struct Figures *figures, const struct Series *serie
     unsigned fds, mappings;
 
     if (traffic_of(series, address, "empty", HELD, &without) || traffic_of(series, address, "memory64k", HELD, &with)) {
-        figures_add(figures, FIGURE_MISSED, 0, 1, "%s: %d instances at one time: the run failed", name, HELD);
+        figures_add(figures, FIGURE_FAILED, 0, 1, "%s: %d instances at one time: the run failed", name, HELD);
         return;
     }
     fds = with.fds - without.fds;
     mappings = with.mappings - without.mappings;
-    figures_add(figures, fds == 1 && mappings == 1 ? FIGURE_OK : FIGURE_MISSED, fds, 1,
+    figures_add(figures, fds == 1 && mappings == 1 ? FIGURE_OK : FIGURE_FAILED, fds, 1,
                 "%s: %d memories at one time take %u file descriptor and %u mmap, must be one each", name, HELD, fds,
                 mappings);
 }
@@ -183,10 +212,10 @@ void figures_add_counted(struct Figures *figures, const struct Series *series) {
         return;
     }
     if (traffic_of(series, series->address, "memory64k", 1, &traffic))
-        figures_add(figures, FIGURE_MISSED, 0, ROUND_TRIPS_MOST, "daemon: connection, first slab: the run failed");
+        figures_add(figures, FIGURE_FAILED, 0, ROUND_TRIPS_MOST, "daemon: connection, first slab: the run failed");
     else
         figures_add(figures,
-                    traffic.round_trips && traffic.round_trips <= ROUND_TRIPS_MOST ? FIGURE_OK : FIGURE_MISSED,
+                    traffic.round_trips && traffic.round_trips <= ROUND_TRIPS_MOST ? FIGURE_OK : FIGURE_FAILED,
                     traffic.round_trips, ROUND_TRIPS_MOST,
                     "daemon: connection, first slab and first instance take %u round trips, must be under %d",
                     traffic.round_trips, ROUND_TRIPS_MOST + 1);

@@ -4,10 +4,13 @@
 
 /* What must hold, with the figures that show whether it does. */
 
+#include "tests/bench/capacity.h"
 #include "tests/bench/reading.h"
 #include "tests/bench/series.h"
 
-enum Outcome { FIGURE_OK, FIGURE_MISSED, FIGURE_SKIPPED };
+/* Failed: it could not be measured, or what does not depend on time is not as it must be. */
+enum Outcome { FIGURE_OK, FIGURE_MISSED, FIGURE_SKIPPED, FIGURE_FAILED };
+#define FIGURE_OUTCOMES_N 4
 
 struct Figure {
     enum Outcome outcome;
@@ -15,7 +18,7 @@ struct Figure {
     char text[320];
 };
 
-#define FIGURES_MAX 16
+#define FIGURES_MAX 40
 
 struct Figures {
     struct Figure at[FIGURES_MAX];
@@ -27,6 +30,9 @@ void figures_add_timed(struct Figures *figures, const struct Series *series);
 
 /* Of reading binaries: rates and memory. */
 void figures_add_reading(struct Figures *figures, const struct Reading *reading);
+
+/* Of capacity that moves: what has a bound. */
+void figures_add_capacity(struct Figures *figures, const struct Capacity *capacity);
 
 /* Counted in one run each under strace: round trips, file descriptors and mappings. */
 void figures_add_counted(struct Figures *figures, const struct Series *series);

@@ -81,6 +81,21 @@ static void gain_member(void *argument, unsigned self) {
         gain->works[i]->close(states[i]);
 }
 
+static void *gain_second_thread(void *board) {
+    gain_member(board, 1);
+    return NULL;
+}
+
+static int gain_run_threads(struct GainBoard *board) {
+    pthread_t second;
+
+    work_pin(0);
+    if (pthread_create(&second, NULL, gain_second_thread, board))
+        return 1;
+    gain_member(board, 0);
+    return pthread_join(second, NULL);
+}
+
 static bool gain_is_whole(const struct GainBoard *board, unsigned round) {
     for (unsigned phase = 0; phase < 4; phase++)
         for (unsigned self = 0; self < 2; self++)
@@ -96,7 +111,7 @@ int gain_run(const struct Gain *gain) {
         work_fail("--rounds", "are too many");
     board->gain = gain;
     gang_barrier_init(&board->barrier, 2);
-    if (gang_run(2, gain_member, board))
+    if (gain->threads ? gain_run_threads(board) : gang_run(2, gain_member, board))
         return 1;
     for (unsigned round = 0; round < gain->rounds; round++) {
         if (!gain_is_whole(board, round))

@@ -7,7 +7,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-static const char *const OUTCOMES[] = {"ok", "MISSED", "skipped"};
+static const char *const OUTCOMES[FIGURE_OUTCOMES_N] = {"ok", "MISSED", "skipped", "FAILED"};
 
 /* ------------------------------------------------------------------------------------------------ text */
 
@@ -82,14 +82,56 @@ static void report_reading(const struct Reading *reading) {
            sample_quantile(&reading->objdump_ns, 0.25) / 1e6, sample_quantile(&reading->objdump_ns, 0.75) / 1e6);
 }
 
-void report_text(const struct Report *report) {
-    const struct Figures *figures = report->figures;
+static void report_scaled(const struct Sample *sample, const struct CapacityUnit *unit) {
+    char spread[40];
 
-    report_series(report->series);
-    report_instances(report->instances);
-    report_reading(report->reading);
-    for (unsigned i = 0; i < figures->n; i++)
+    snprintf(spread, sizeof(spread), "%.*f..%.*f", unit->digits, sample_quantile(sample, 0.25) * unit->scale,
+             unit->digits, sample_quantile(sample, 0.75) * unit->scale);
+    printf(" %9.*f %17s", unit->digits, sample_median(sample) * unit->scale, spread);
+}
+
+static void report_capacity(const struct Capacity *capacity) {
+    printf("Capacity that moves, median and quartiles of %u repetitions (%u where it takes long):\n\n"
+           "%-36s %27s %-5s %27s\n",
+           capacity->cells[0].value.n, CAPACITY_LONG_REPETITIONS, "", "measured", "", "floor");
+    for (unsigned i = 0; i < CAPACITY_LINES_N; i++) {
+        const struct CapacityLine *line = &CAPACITY_LINES[i];
+        const struct CapacityCell *cell = &capacity->cells[i];
+
+        if (!cell->value.n)
+            continue;
+        printf("%-36s", line->title);
+        report_scaled(&cell->value, line->unit);
+        printf(" %-5s", line->unit->name);
+        if (cell->floor.n) {
+            report_scaled(&cell->floor, line->unit);
+            printf("  %s", line->floor);
+        }
+        printf("\n");
+    }
+    printf("\n");
+}
+
+static void report_outcomes(const struct Figures *figures) {
+    unsigned n[FIGURE_OUTCOMES_N] = {0};
+
+    for (unsigned i = 0; i < figures->n; i++) {
+        n[figures->at[i].outcome]++;
         printf("%-7s  %s\n", OUTCOMES[figures->at[i].outcome], figures->at[i].text);
+    }
+    printf("\n%u of %u lines are met; %u missed, %u failed, %u skipped\n", n[FIGURE_OK], figures->n, n[FIGURE_MISSED],
+           n[FIGURE_FAILED], n[FIGURE_SKIPPED]);
+}
+
+void report_text(const struct Report *report) {
+    if (report->cycles) {
+        report_series(report->series);
+        report_instances(report->instances);
+        report_reading(report->reading);
+    }
+    if (report->moves)
+        report_capacity(report->capacity);
+    report_outcomes(report->figures);
 }
 
 /* ------------------------------------------------------------------------------------------------ JSON */
@@ -165,6 +207,23 @@ static json_t *report_json_reading(const struct Reading *reading) {
                      "objdump_ns", report_json_sample(&reading->objdump_ns), "bodies", report_json_bodies(reading));
 }
 
+static json_t *report_json_capacity(const struct Capacity *capacity) {
+    json_t *array = json_array();
+
+    for (unsigned i = 0; i < CAPACITY_LINES_N; i++) {
+        const struct CapacityLine *line = &CAPACITY_LINES[i];
+        const struct CapacityCell *cell = &capacity->cells[i];
+
+        json_array_append_new(
+            array, json_pack("{s:s, s:s, s:s, s:f, s:s?, s:s?, s:o, s:o, s:o}",
+                             "key", line->key, "title", line->title, "display_unit", line->unit->name,
+                             "display_scale", line->unit->scale, "floor_is", line->floor, "bound_is", line->bound,
+                             "value", report_json_sample(&cell->value), "floor", report_json_sample(&cell->floor),
+                             "value_over_bound", report_json_sample(&cell->over_bound)));
+    }
+    return array;
+}
+
 static json_t *report_json_figures(const struct Figures *figures) {
     json_t *array = json_array();
 
@@ -184,7 +243,7 @@ int report_json(const struct Report *report, const char *path) {
     uname(&host);
     for (unsigned i = 0; i < FLOORS_N; i++)
         json_object_set_new(floors, FLOORS[i].work, report_json_sample(&series->floors[i]));
-    root = json_pack("{s:s, s:s, s:s, s:I, s:s, s:o, s:o, s:{s:o, s:o, s:o}, s:o, s:o, s:o}",
+    root = json_pack("{s:s, s:s, s:s, s:I, s:s, s:o, s:o, s:{s:o, s:o, s:o}, s:o, s:o, s:o, s:o}",
                      "version", WASMPOOL_VERSION, "kernel", host.release, "machine", host.machine,
                      "processors", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "unit", "ns",
                      "cycles", report_json_cycles(series), "floors", floors, "second_process",
@@ -193,6 +252,7 @@ int report_json(const struct Report *report, const char *path) {
                      "ratio", report_json_sample(&series->gain_ratio),
                      "instances", report_json_instances(report->instances),
                      "reading", report_json_reading(report->reading),
+                     "capacity", report_json_capacity(report->capacity),
                      "checks", report_json_figures(report->figures));
     if (!root)
         return -ENOMEM;

@@ -2,6 +2,7 @@
 #ifndef TESTS_BENCH_REPORT_H
 #define TESTS_BENCH_REPORT_H
 
+#include "tests/bench/capacity.h"
 #include "tests/bench/figures.h"
 #include "tests/bench/instances.h"
 #include "tests/bench/reading.h"
@@ -11,7 +12,9 @@ struct Report {
     const struct Series *series;
     const struct Instances *instances;
     const struct Reading *reading;
+    const struct Capacity *capacity;
     const struct Figures *figures;
+    bool cycles, moves; /* which part was measured: series, instances and reading, or capacity */
 };
 
 /* For people, on standard output. */

@@ -44,6 +44,8 @@ static void arguments_add_task(struct Arguments *arguments, const char *program,
         }
     if (task->peak)
         arguments_add(arguments, "--peak");
+    if (task->threads)
+        arguments_add(arguments, "--threads");
     arguments_add_number(arguments, "--touch", task->touch);
     arguments_add_number(arguments, "--warm", task->warm);
     arguments_add_number(arguments, "--processes", task->processes ? task->processes : 1);
@@ -160,6 +162,27 @@ int runner_time_task(const char *program, const struct Task *task, double *nsp) 
 
     arguments_add_task(&arguments, program, task);
     return runner_time_arguments(&arguments, nsp);
+}
+
+int runner_read(const char *const *command, void (*line)(void *data, const char *text), void *data) {
+    struct Arguments arguments = {.n = 0};
+    char output[256];
+    FILE *file = NULL;
+    pid_t pid;
+    int r;
+
+    for (; *command; command++)
+        arguments_add(&arguments, *command);
+    r = runner_start(&arguments, 1, &pid, &file);
+    if (r)
+        return r;
+    while (file && fgets(output, sizeof(output), file)) {
+        output[strcspn(output, "\n")] = 0;
+        line(data, output);
+    }
+    if (file)
+        fclose(file);
+    return runner_wait(pid);
 }
 
 int runner_gains(const char *program, const struct Task *task, struct Gains *gainsp) {

@@ -14,7 +14,7 @@ struct Task {
     const char *work, *module, *file, *address, *against;
     unsigned touch, processes, rounds, ms; /* ms: 0 means `cycles` */
     uint64_t warm, cycles, hold;
-    bool peak;
+    bool peak, threads;
 };
 
 struct Rate {
@@ -30,8 +30,11 @@ int runner_measure(const char *program, const struct Task *task, struct Rate *ra
 int runner_time(const char *const *command, double *nsp);
 int runner_time_task(const char *program, const struct Task *task, double *nsp);
 
-/* bench-cycle --against: cycles a microsecond of the work `against` and of the task's own, by one process, and by two
- * together; each the mean of the rounds that nobody interrupted. */
+/* Run a command and hand over each line that it prints, without its end. 0 or a negative errno. */
+int runner_read(const char *const *command, void (*line)(void *data, const char *text), void *data);
+
+/* bench-cycle --against: cycles a microsecond of the work `against` and of the task's own, by one process or thread, and
+ * by two together; each the mean of the rounds that nobody interrupted. */
 struct Gains {
     unsigned rounds;
     double alone[2], both[2];

@@ -89,6 +89,15 @@ static void clock_run(void *opaque, uint64_t cycles) {
         clock_gettime(CLOCK_MONOTONIC, &now);
 }
 
+/* Of dependent multiplications: nothing but this processor's own. */
+static void arithmetic_run(void *opaque, uint64_t cycles) {
+    uint64_t *number = opaque, value = *number;
+
+    for (uint64_t i = 0; i < cycles * 16; i++)
+        value = value * 6364136223846793005 + i;
+    *number = value;
+}
+
 const struct Work WORK_CAS = {
     .name = "cas",
     .meaning = "one uncontended compare-and-swap",
@@ -102,6 +111,14 @@ const struct Work WORK_CLOCK = {
     .meaning = "one clock_gettime(CLOCK_MONOTONIC)",
     .open = word_open,
     .run = clock_run,
+    .close = free,
+};
+
+const struct Work WORK_ARITHMETIC = {
+    .name = "arithmetic",
+    .meaning = "16 multiplications, one after the other",
+    .open = word_open,
+    .run = arithmetic_run,
     .close = free,
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "tests/bench/work.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <wasmpool.h>
@@ -19,9 +20,28 @@ static void pool_check(int r, const char *what, const struct wasmpool_error *err
         work_fail(what, error->message[0] ? error->message : wasmpool_strerror(r));
 }
 
+static pthread_mutex_t pool_shared_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct wasmpool *pool_shared; /* for the threads that have it */
+static unsigned pool_n_sharing;
+
+static struct wasmpool *pool_new(const struct WorkOptions *options) {
+    struct wasmpool_options settings = {.address = options->address, .name = "bench"};
+    struct wasmpool_error error = {0};
+    struct wasmpool *pool;
+
+    if (!options->shared || !pool_n_sharing)
+        pool_check(wasmpool_open(&pool, &settings, &error), "wasmpool_open", &error);
+    else
+        pool = pool_shared;
+    if (options->shared) {
+        pool_shared = pool;
+        pool_n_sharing++;
+    }
+    return pool;
+}
+
 static void *pool_open(const struct WorkOptions *options) {
     struct PoolState *state = work_allocate(sizeof(*state));
-    struct wasmpool_options settings = {.address = options->address, .name = "bench"};
     struct wasmpool_memory_type memory = {.minimum = options->module->wasm_pages};
     struct wasmpool_table_type table = {.minimum = options->module->table_elements, .element = WASMPOOL_EXTERNREF};
     struct wasmpool_module_description description = {
@@ -33,7 +53,9 @@ static void *pool_open(const struct WorkOptions *options) {
     };
     struct wasmpool_error error = {0};
 
-    pool_check(wasmpool_open(&state->pool, &settings, &error), "wasmpool_open", &error);
+    pthread_mutex_lock(&pool_shared_lock);
+    state->pool = pool_new(options);
+    pthread_mutex_unlock(&pool_shared_lock);
     pool_check(wasmpool_module_describe(&state->module, &description, &error), "wasmpool_module_describe", &error);
     pool_check(wasmpool_validate_module(state->pool, state->module, &error), "wasmpool_validate_module", &error);
     state->request.module = state->module;
@@ -80,7 +102,10 @@ static void pool_close(void *opaque) {
     struct PoolState *state = opaque;
 
     wasmpool_module_free(state->module);
-    wasmpool_close(state->pool);
+    pthread_mutex_lock(&pool_shared_lock);
+    if (state->pool != pool_shared || !--pool_n_sharing)
+        wasmpool_close(state->pool);
+    pthread_mutex_unlock(&pool_shared_lock);
     free(state);
 }
 

@@ -42,7 +42,7 @@ void work_fail(const char *what, const char *why) {
 long work_interruptions(void) {
     struct rusage usage;
 
-    getrusage(RUSAGE_SELF, &usage);
+    getrusage(RUSAGE_THREAD, &usage);
     return usage.ru_nivcsw;
 }
 

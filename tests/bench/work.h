@@ -23,6 +23,7 @@ struct WorkOptions {
     const char *address; /* of the library's allocator; NULL: its default */
     const char *file;    /* a binary, for the works that read one; NULL: none */
     uint32_t touch;      /* pages of the memory that each cycle writes to */
+    bool shared;         /* the threads of this process share one allocator */
 };
 
 struct Work {
@@ -35,8 +36,8 @@ struct Work {
     void (*close)(void *state);
 };
 
-extern const struct Work WORK_POOL, WORK_STOCK, WORK_ZERO, WORK_CAS, WORK_CLOCK, WORK_ROUNDTRIP_NEAR,
-    WORK_ROUNDTRIP_FAR, WORK_READ, WORK_READ_FILE, WORK_INSTANCE, WORK_COPY_TEMPLATE, WORK_COPY_TABLE, WORK_COPY_PAGES;
+extern const struct Work WORK_POOL, WORK_STOCK, WORK_ZERO, WORK_CAS, WORK_CLOCK, WORK_ARITHMETIC,
+    WORK_ROUNDTRIP_NEAR, WORK_ROUNDTRIP_FAR, WORK_READ, WORK_READ_FILE, WORK_INSTANCE, WORK_COPY_TEMPLATE, WORK_COPY_TABLE, WORK_COPY_PAGES;
 
 const struct WorkModule *work_module(const char *name);
 /* The bytes of the module's memory or table; 0 when it has neither. */
@@ -58,7 +59,7 @@ static inline uint64_t work_now_ns(void) {
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* How often this process has had to leave its processor although it wanted to go on. */
+/* How often this thread has had to leave its processor although it wanted to go on. */
 long work_interruptions(void);
 
 /* The most memory that this program has had resident since it began. Unlike ru_maxrss it says nothing of the process
@@ -68,7 +69,8 @@ uint64_t work_peak_bytes(void);
 void *work_allocate(size_t bytes);
 _Noreturn void work_fail(const char *what, const char *why);
 
-/* Stay on the n-th of the processors that this process may use. Returns how many there are. */
+/* Stay on the n-th of the processors that this process may use. Returns how many there are. Of threads each stays by
+ * itself, after the process's first call. */
 unsigned work_pin(unsigned n);
 
 #endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "tests/bench/experiment.h"
+#include "tests/support/peer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* All capacity lies idle in a process that is stopped, each slot with pages: how long a Want takes that gets a slot of
+ * it. Each one beside one round trip and one punch of as many pages, that the same process has mapped. */
+
+#define STOPPED_SLOTS 64
+#define STOPPED_PAGES 16
+#define STOPPED_ROUNDS 8
+
+struct StoppedCase {
+    const struct PrivateDaemon *daemon;
+    int floor_fd; /* of as many slots of STOPPED_PAGES */
+    struct Echo echo;
+    struct Times want, trip, punch;
+};
+
+static size_t stopped_bytes(void) {
+    return STOPPED_PAGES * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void stopped_fill_floor(int fd) {
+    void *base = mmap(NULL, STOPPED_SLOTS * stopped_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+    host_demand(base != MAP_FAILED, "mmap: %s", strerror(errno));
+    memset(base, 1, STOPPED_SLOTS * stopped_bytes());
+}
+
+/* Have everything granted, write to it, leave it idle, and stop. */
+static void stopped_hold(void *argument) {
+    const struct StoppedCase *all = argument;
+    struct Shape shape = peer_shape(KIND_MEMORY, STOPPED_SLOTS);
+    int64_t until_ms = host_now_ms() + PEER_TIMEOUT_MS;
+    struct PeerSlab slab;
+    struct Error error;
+    struct Peer peer;
+
+    peer_open(&peer, all->daemon->socket);
+    peer_reopen_slab(&peer, &shape, STOPPED_SLOTS, &slab);
+    while (peer_count(&peer, &slab, LEASE_IDLE) < STOPPED_SLOTS) {
+        host_demand(host_now_ms() < until_ms, "the slots are not granted: %s", error.message);
+        if (!peer_want(&peer, &slab, STOPPED_SLOTS, &error))
+            host_nap();
+    }
+    for (uint32_t i = 0; i < STOPPED_SLOTS; i++)
+        memset(slab.base + shape_slot_offset(&slab.shape, i), 1, stopped_bytes());
+    stopped_fill_floor(all->floor_fd);
+    raise(SIGSTOP);
+}
+
+static void stopped_try(struct StoppedCase *all, struct Peer *peer, const struct PeerSlab *slab, uint32_t i) {
+    off_t bytes = (off_t)stopped_bytes();
+    uint64_t start_ns = experiment_now_ns();
+    struct Error error;
+
+    echo_trip(&all->echo);
+    times_add(&all->trip, start_ns);
+    start_ns = experiment_now_ns();
+    host_demand(!fallocate(all->floor_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, i * bytes, bytes),
+                "fallocate: %s", strerror(errno));
+    times_add(&all->punch, start_ns);
+    start_ns = experiment_now_ns();
+    host_demand(peer_want(peer, slab, i + 1, &error) == 1, "slot %u was not granted: %s", i, error.message);
+    times_add(&all->want, start_ns);
+}
+
+static void stopped_round(struct StoppedCase *all) {
+    struct Shape shape = peer_shape(KIND_MEMORY, STOPPED_SLOTS);
+    pid_t holder = host_fork(stopped_hold, all);
+    struct PeerSlab slab;
+    struct Peer peer;
+    int status;
+
+    host_demand(waitpid(holder, &status, WUNTRACED) == holder && WIFSTOPPED(status), "the holder has ended");
+    peer_open(&peer, all->daemon->socket);
+    peer_open_slab(&peer, &shape, 0, &slab);
+    for (uint32_t i = 0; i < STOPPED_SLOTS; i++)
+        stopped_try(all, &peer, &slab, i);
+    kill(holder, SIGKILL);
+    host_join(holder);
+    peer_unmap_slab(&slab);
+    peer_goodbye(&peer);
+}
+
+static void stopped_run(void) {
+    static const char *const settings[] = {"total_memories=64", NULL};
+    static struct StoppedCase all;
+    struct PrivateDaemon daemon;
+    double floor_ns;
+
+    private_daemon_start(&daemon, settings);
+    all.daemon = &daemon;
+    all.floor_fd = memfd_create("floor", MFD_CLOEXEC);
+    host_demand(all.floor_fd >= 0 && !ftruncate(all.floor_fd, (off_t)(STOPPED_SLOTS * stopped_bytes())), "memfd: %s",
+                strerror(errno));
+    echo_open(&all.echo);
+    for (unsigned i = 0; i < STOPPED_ROUNDS; i++)
+        stopped_round(&all);
+    echo_close(&all.echo);
+    private_daemon_stop(&daemon);
+    floor_ns = times_quantile(&all.trip, 0.5) + times_quantile(&all.punch, 0.5);
+    experiment_print("stopped-p50", times_quantile(&all.want, 0.5), floor_ns, 1.5 * floor_ns);
+    experiment_print("stopped-p99", times_quantile(&all.want, 0.99), floor_ns, 4 * floor_ns);
+    experiment_print("stopped-trip", times_quantile(&all.trip, 0.5), NAN, NAN);
+    experiment_print("stopped-punch", times_quantile(&all.punch, 0.5), NAN, NAN);
+}
+
+const struct Experiment EXPERIMENT_STOPPED = {
+    .name = "stopped",
+    .meaning = "wanting a slot while all lie idle, with pages, in a process that is stopped",
+    .seconds_max = 60,
+    .run = stopped_run,
+};
