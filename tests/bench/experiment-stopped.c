@@ -91,27 +91,53 @@ static void stopped_round(struct StoppedCase *all) {
     peer_goodbye(&peer);
 }
 
-static void stopped_run(void) {
+/* Where the daemon runs, and who sends back what it gets, beside who wants. */
+enum StoppedPlace { STOPPED_ANYWHERE, STOPPED_NEAR, STOPPED_FAR };
+
+static bool stopped_pin(const struct StoppedCase *all, enum StoppedPlace place) {
+    unsigned processor = place == STOPPED_FAR;
+
+    return place == STOPPED_ANYWHERE ||
+           (experiment_pin(all->daemon->pid, processor) && experiment_pin(all->echo.pid, processor) &&
+            experiment_pin(0, 0));
+}
+
+static void stopped_measure(struct StoppedCase *all, enum StoppedPlace place) {
     static const char *const settings[] = {"total_memories=64", NULL};
-    static struct StoppedCase all;
     struct PrivateDaemon daemon;
+
+    all->want.n = all->trip.n = all->punch.n = 0;
+    private_daemon_start(&daemon, settings);
+    all->daemon = &daemon;
+    echo_open(&all->echo);
+    if (stopped_pin(all, place))
+        for (unsigned i = 0; i < STOPPED_ROUNDS; i++)
+            stopped_round(all);
+    echo_close(&all->echo);
+    private_daemon_stop(&daemon);
+    experiment_unpin();
+}
+
+static double stopped_floor_ns(struct StoppedCase *all) {
+    return times_quantile(&all->trip, 0.5) + times_quantile(&all->punch, 0.5);
+}
+
+static void stopped_run(void) {
+    static struct StoppedCase all;
     double floor_ns;
 
-    private_daemon_start(&daemon, settings);
-    all.daemon = &daemon;
     all.floor_fd = memfd_create("floor", MFD_CLOEXEC);
     host_demand(all.floor_fd >= 0 && !ftruncate(all.floor_fd, (off_t)(STOPPED_SLOTS * stopped_bytes())), "memfd: %s",
                 strerror(errno));
-    echo_open(&all.echo);
-    for (unsigned i = 0; i < STOPPED_ROUNDS; i++)
-        stopped_round(&all);
-    echo_close(&all.echo);
-    private_daemon_stop(&daemon);
-    floor_ns = times_quantile(&all.trip, 0.5) + times_quantile(&all.punch, 0.5);
+    stopped_measure(&all, STOPPED_ANYWHERE);
+    floor_ns = stopped_floor_ns(&all);
     experiment_print("stopped-p50", times_quantile(&all.want, 0.5), floor_ns, 1.5 * floor_ns);
     experiment_print("stopped-p99", times_quantile(&all.want, 0.99), floor_ns, 4 * floor_ns);
-    experiment_print("stopped-trip", times_quantile(&all.trip, 0.5), NAN, NAN);
-    experiment_print("stopped-punch", times_quantile(&all.punch, 0.5), NAN, NAN);
+    stopped_measure(&all, STOPPED_NEAR);
+    experiment_print("stopped-near", times_quantile(&all.want, 0.5), stopped_floor_ns(&all), NAN);
+    stopped_measure(&all, STOPPED_FAR);
+    if (all.want.n)
+        experiment_print("stopped-far", times_quantile(&all.want, 0.5), stopped_floor_ns(&all), NAN);
 }
 
 const struct Experiment EXPERIMENT_STOPPED = {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -94,6 +95,26 @@ void echo_close(struct Echo *echo) {
     close(echo->fd);
 }
 
+/* ------------------------------------------------------------------------------------------------ processors */
+
+static cpu_set_t pin_allowed; /* as it was at first */
+
+bool experiment_pin(pid_t pid, unsigned n) {
+    cpu_set_t one;
+
+    CPU_ZERO(&one);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &pin_allowed) && !n--) {
+            CPU_SET(cpu, &one);
+            return !sched_setaffinity(pid, sizeof(one), &one);
+        }
+    return false;
+}
+
+void experiment_unpin(void) {
+    sched_setaffinity(0, sizeof(pin_allowed), &pin_allowed);
+}
+
 /* ------------------------------------------------------------------------------------------------ memory */
 
 uint64_t experiment_bytes_of(pid_t pid, const char *file, const char *field) {
@@ -162,6 +183,7 @@ int main(int argc, char **argv) {
     for (size_t i = 0; argc == 2 && i < EXPERIMENTS_N; i++)
         if (!strcmp(argv[1], EXPERIMENTS[i]->name)) {
             host_set_fail(experiment_fail);
+            sched_getaffinity(0, sizeof(pin_allowed), &pin_allowed);
             guard_start(EXPERIMENTS[i]);
             EXPERIMENTS[i]->run();
             return fflush(stdout) ? 1 : 0;

@@ -3,7 +3,8 @@
 #define TESTS_BENCH_EXPERIMENT_H
 
 /* What bench-capacity can try: daemons and processes of its own, once through, and a line for each quantity that was
- * measured. Nothing is pinned: where a process runs is for the scheduler to say, as it is in a fleet. */
+ * measured. Where a process runs is for the
+ * scheduler to say, as it is in a fleet, unless a round trip is the measure: its cost depends on nothing as much. */
 
 #include "tests/support/host.h"
 
@@ -64,6 +65,11 @@ struct Echo {
 void echo_open(struct Echo *echo);
 void echo_trip(struct Echo *echo);
 void echo_close(struct Echo *echo);
+
+/* Keep a process that has one thread yet, and what comes of it (0: this thread), on the n-th of the processors that this
+ * program was started on. Returns false when there are not so many. */
+bool experiment_pin(pid_t pid, unsigned n);
+void experiment_unpin(void);
 
 /* Bytes that "Rss" or "Pss" of /proc/PID/smaps_rollup, or "RssShmem" of /proc/PID/status, says. */
 uint64_t experiment_bytes_of(pid_t pid, const char *file, const char *field);
