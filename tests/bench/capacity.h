@@ -36,7 +36,7 @@ struct CapacityLine {
 
 #define CAPACITY_LONG_REPETITIONS 3 /* of idle and trim */
 
-#define CAPACITY_LINES_N 25
+#define CAPACITY_LINES_N 27
 extern const struct CapacityLine CAPACITY_LINES[CAPACITY_LINES_N];
 
 /* In the experiment's units. */
