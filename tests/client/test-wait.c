@@ -206,13 +206,13 @@ Test(wait, that_is_given_up_leaves_no_trace) {
     struct Rig rig;
 
     rig_open(&rig);
-    waiter_start(&a, rig.shelf, 40);
+    waiter_start(&a, rig.shelf, WAITER_SHORT_MS);
     waiter_start(&b, rig.shelf, WAITER_LONG_MS);
-    waiter_start(&c, rig.shelf, 40);
+    waiter_start(&c, rig.shelf, WAITER_SHORT_MS);
     waiter_start(&d, rig.shelf, WAITER_LONG_MS);
     join_too_late(&a);
     join_too_late(&c);
-    waiter_start(&a, rig.shelf, 1);
+    waiter_launch(&a, rig.shelf, 1);
     join_too_late(&a);
     waiter_start(&c, rig.shelf, WAITER_LONG_MS);
     expect_eq(wait_count(rig.shelf), 3);
@@ -234,7 +234,7 @@ Test(wait, of_the_first_one_is_handed_on) {
     struct Rig rig;
 
     rig_open(&rig);
-    waiter_start(&first, rig.shelf, 20);
+    waiter_start(&first, rig.shelf, WAITER_SHORT_MS);
     waiter_start(&second, rig.shelf, WAITER_LONG_MS);
     join_too_late(&first);
     cr_assert(host_await(wait_is_watched(rig.shelf), WAITER_AWAIT_MS), "nobody watches for grants");
@@ -269,7 +269,7 @@ Test(wait, finds_what_was_released_between_the_refusal_and_joining) {
     struct Rig rig;
 
     rig_open(&rig);
-    waiter_at_clock = (struct Moment){release_held, &rig};
+    waiter_at_clock = (struct Moment){release_held, &rig, false};
     expect_taken_again(&rig, 0);
     rig_close(&rig);
 }
@@ -278,7 +278,7 @@ Test(wait, is_woken_by_a_release_just_before_it_sleeps) {
     struct Rig rig;
 
     rig_open(&rig);
-    waiter_at_sleep = (struct Moment){release_held, &rig};
+    waiter_at_sleep = (struct Moment){release_held, &rig, false};
     expect_taken_again(&rig, 1);
     rig_close(&rig);
 }
@@ -295,7 +295,7 @@ Test(wait, that_was_served_late_is_served) {
     struct Rig rig;
 
     rig_open(&rig);
-    waiter_at_sleep = (struct Moment){nap_and_release, &rig};
+    waiter_at_sleep = (struct Moment){nap_and_release, &rig, false};
     expect_result(&rig.fixture, try(&rig, waiter_deadline_ns(10)), 0);
     expect_eq(wait_count(rig.shelf), 0);
     rig_close(&rig);
@@ -391,7 +391,7 @@ Test(wait, does_not_sleep_through_a_grant_that_came_after_its_look) {
     rig_open(&rig);
     meddle(&rig, 0, 0);
     meddler.source.wait_for = grant_unseen;
-    waiter_at_sleep = (struct Moment){nothing, NULL};
+    waiter_at_sleep = (struct Moment){nothing, NULL, false};
     cr_assert_eq(
         shelf_take(rig.shelf, &(struct Wish){.deadline_ns = waiter_deadline_ns(WAITER_LONG_MS)}, &taken, NULL), 0);
     expect_eq(taken.index, 63);
@@ -460,7 +460,7 @@ Test(wait, is_woken_by_the_release_of_a_table_of_another_element_size) {
     struct Rig rig;
 
     kin_open(&rig, 0);
-    waiter_at_sleep = (struct Moment){release_held, &rig};
+    waiter_at_sleep = (struct Moment){release_held, &rig, false};
     cr_assert_eq(
         shelf_take(rig.shelf, &(struct Wish){.deadline_ns = waiter_deadline_ns(WAITER_LONG_MS)}, &taken, NULL), 0);
     expect_eq(waiter_sleeps, 1);
