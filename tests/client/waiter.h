@@ -16,7 +16,7 @@
 
 #define WAITER_AWAIT_MS 10000
 #define WAITER_LONG_MS 60000 /* longer than anything takes here */
-#define WAITER_SHORT_MS 250  /* long enough for a few to come together in the queue */
+#define WAITER_SHORT_MS 2000 /* long enough for a few to come together in the queue, on a busy machine too */
 
 /* What is called once, and then forgotten, when this thread comes to one of the moments. */
 struct Moment {
