@@ -189,6 +189,60 @@ Test(demand, is_met_by_a_grant_just_before_somebody_sleeps) {
     rig_close(&rig);
 }
 
+static void wake_for_nothing(void *argument) {
+    struct Rig *rig = argument;
+
+    cr_assert(FAKE_WAIT(&rig->fake, waits, 1));
+    lease_wake(rig->pool->connection->table);
+}
+
+static uint64_t rig_quiet_wants(struct Rig *rig) {
+    struct FakeSeen seen = fake_daemon_see(&rig->fake);
+
+    return seen.waits + seen.hints;
+}
+
+/* What was granted may have been revoked before it was seen, and the daemon then takes the demand for met. */
+Test(demand, is_said_again_when_news_bring_nothing) {
+    struct Taken taken;
+    struct Rig rig;
+
+    rig_open(&rig, 1, 1);
+    waiter_at_sleep = (struct Moment){wake_for_nothing, &rig, false};
+    expect_result(&rig, rig_wait(&rig, WAITER_SHORT_MS, &taken), WASMPOOL_E_LIMIT);
+    expect_result(&rig, rig_ask_otherwise(&rig), 0);
+    expect_eq(rig_quiet_wants(&rig), 2);
+    rig_close(&rig);
+}
+
+/* ------------------------------------------------------------------------------------------------ collecting */
+
+/* Nobody looks into a slab of which all is granted, until something has left it. */
+Test(demand, is_met_from_a_slab_that_was_full) {
+    struct wasmpool *pool;
+    struct wasmpool_error error;
+    struct Taken held[66], again;
+
+    cr_assert_eq(wasmpool_open(&pool,
+                               &(struct wasmpool_options){.address = "embedded:",
+                                                          .settings = (const char *const[]){"total_memories=66", NULL}},
+                               &error),
+                 0);
+    for (int i = 0; i < 66; i++)
+        cr_assert_eq(shelf_take(&pool->memories, &(struct Wish){0}, &held[i], &error), 0, "%s", error.message);
+    cr_assert_neq(held[0].slab, held[65].slab);
+    expect_eq(shelf_take(&pool->memories, &(struct Wish){0}, &again, &error), WASMPOOL_E_LIMIT);
+    expect_eq(held[0].slab->roomy, false);
+    expect_eq(lease_recall(held[0].entry, 0), 0);
+    shelf_release(&held[0]);
+    expect_eq(shelf_take(&pool->memories, &(struct Wish){0}, &again, &error), WASMPOOL_E_LIMIT);
+    expect_eq(lease_grant(held[0].entry, 1), 0);
+    lease_wake(pool->connection->table);
+    cr_assert_eq(shelf_take(&pool->memories, &(struct Wish){0}, &again, &error), 0, "%s", error.message);
+    cr_assert(again.slot == held[0].slot);
+    wasmpool_close(pool);
+}
+
 /* ------------------------------------------------------------------------------------------------ hints */
 
 /* 1, 1, 2, 4 and 8 come at a time. Of the 8 the sixth leaves a quarter. */
@@ -221,6 +275,39 @@ Test(demand, that_was_hinted_at_needs_no_asking) {
     rig_hold(&rig, 1);
     cr_assert(FAKE_WAIT(&rig.fake, hints, 2)); /* these are 16: the twelfth leaves a quarter */
     expect_eq(fake_daemon_see(&rig.fake).wants, 4);
+    rig_close(&rig);
+}
+
+/* It did its duty. */
+Test(demand, is_not_hinted_at_by_the_same_slot_again) {
+    struct Rig rig;
+
+    rig_open(&rig, 1000, 14);
+    cr_assert(FAKE_WAIT(&rig.fake, hints, 1));
+    rig_hold(&rig, 3); /* with the last of them the next batch has come */
+    expect_eq(rig.shelf->hinted, false);
+    for (int i = 0; i < 3; i++) {
+        struct Taken marked = rig.held[13];
+
+        shelf_release(&marked);
+        expect_eq(shelf_take(rig.shelf, &(struct Wish){0}, &rig.held[13], &rig.error), 0);
+        expect_eq(rig.held[13].index, marked.index);
+    }
+    expect_result(&rig, rig_ask_otherwise(&rig), 0);
+    expect_eq(fake_daemon_see(&rig.fake).hints, 1);
+    rig_close(&rig);
+}
+
+Test(demand, is_hinted_at_once_until_something_comes) {
+    struct Rig rig;
+
+    rig_open(&rig, 16, 16);
+    cr_assert(FAKE_WAIT(&rig.fake, hints, 1));
+    shelf_release(&rig.held[--rig.n_held]);
+    rig.held[rig.n_held].slot->marked = true; /* of another batch */
+    rig_hold(&rig, 1);
+    expect_result(&rig, rig_ask_otherwise(&rig), 0);
+    expect_eq(fake_daemon_see(&rig.fake).hints, 1);
     rig_close(&rig);
 }
 

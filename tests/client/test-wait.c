@@ -132,6 +132,24 @@ Test(wait, is_not_overtaken) {
     rig_close(&rig);
 }
 
+/* It came to lie in a lane when nobody waited yet. */
+Test(wait, is_not_overtaken_to_what_lies_in_a_lane) {
+    struct Waiter waiter;
+    struct Rig rig;
+
+    rig_open(&rig);
+    waiter_start(&waiter, rig.shelf, WAITER_LONG_MS);
+    cr_assert(host_await(wait_is_watched(rig.shelf), WAITER_AWAIT_MS));
+    lane_lock(&rig.shelf->lanes[0]);
+    expect_eq(lane_put(&rig.shelf->lanes[0], &rig.held), 0);
+    lane_unlock(&rig.shelf->lanes[0]);
+    expect_result(&rig.fixture, try(&rig, 0), WASMPOOL_E_LIMIT);
+    lease_wake(rig.pool->connection->table);
+    waiter_join(&waiter, 0);
+    expect_eq(waiter.taken.index, rig.held.index);
+    rig_close(&rig);
+}
+
 Test(wait, ends_with_a_grant) {
     struct Waiter waiter;
     struct Rig rig;
