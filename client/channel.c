@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "client/channel.h"
 
+#include "shared/clock.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -9,40 +11,40 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 struct Channel {
     int socket;
-    uint32_t timeout_ms;
+    const struct Patience *patience;
     uint64_t last_id;    /* of the latest request */
     uint64_t awaited_id; /* of a request whose answer did not come in time; 0: none */
     bool ended;
     char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 };
 
-static int64_t channel_now_ms(void) {
-    struct timespec now;
+/* Of what is begun now. */
+static uint64_t channel_deadline_ns(const struct Channel *channel) {
+    const struct Patience *patience = channel->patience;
+    uint64_t deadline_ns = clock_now_ns() + patience->timeout_ms * NS_PER_MS;
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return patience->deadline_ns && patience->deadline_ns < deadline_ns ? patience->deadline_ns : deadline_ns;
 }
 
 static int channel_unavailable(struct Channel *channel, const char *why, struct wasmpool_error *error) {
     return error_set(failure(error), ERROR_UNAVAILABLE, "the daemon at %s %s", channel->path, why);
 }
 
-/* Wait until the socket is ready for `events`, or `deadline_ms`. 0 or -ETIMEDOUT. */
-static int channel_wait(struct Channel *channel, short events, int64_t deadline_ms) {
+/* Wait until the socket is ready for `events`, or `deadline_ns`. 0 or -ETIMEDOUT. */
+static int channel_wait(struct Channel *channel, short events, uint64_t deadline_ns) {
     struct pollfd poll_fd = {.fd = channel->socket, .events = events};
 
     for (;;) {
-        int64_t left = deadline_ms - channel_now_ms();
+        uint64_t now_ns = clock_now_ns();
         int r;
 
-        if (left < 0)
+        if (now_ns >= deadline_ns)
             return -ETIMEDOUT;
-        r = poll(&poll_fd, 1, (int)left);
+        r = poll(&poll_fd, 1, (int)((deadline_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS));
         if (r > 0)
             return 0;
         if (r < 0 && errno != EINTR)
@@ -62,19 +64,20 @@ static int channel_connect_error(struct Channel *channel, int r, struct wasmpool
 
 /* connect(2) on a Unix socket is immediate, but for a full backlog: EAGAIN, and nothing to poll for. */
 static int channel_connect_socket(struct Channel *channel, const struct sockaddr_un *address) {
-    int64_t deadline_ms = channel_now_ms() + channel->timeout_ms;
+    uint64_t deadline_ns = channel_deadline_ns(channel);
 
     while (connect(channel->socket, (const struct sockaddr *)address, sizeof(*address))) {
         if (errno != EAGAIN && errno != EINTR)
             return errno;
-        if (channel_now_ms() > deadline_ms)
+        if (clock_now_ns() > deadline_ns)
             return EAGAIN;
         poll(NULL, 0, 1);
     }
     return 0;
 }
 
-int channel_connect(struct Channel **channelp, const char *path, uint32_t timeout_ms, struct wasmpool_error *error) {
+int channel_connect(struct Channel **channelp, const char *path, const struct Patience *patience,
+                    struct wasmpool_error *error) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct Channel *channel;
     int r;
@@ -85,7 +88,7 @@ int channel_connect(struct Channel **channelp, const char *path, uint32_t timeou
     channel = calloc(1, sizeof(*channel));
     if (!channel)
         return failure_errno(error, -ENOMEM, "a connection");
-    channel->timeout_ms = timeout_ms;
+    channel->patience = patience;
     strcpy(channel->path, path);
     strcpy(address.sun_path, path);
     channel->socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -124,14 +127,14 @@ int channel_reject(struct Channel *channel, const char *what, struct wasmpool_er
     return error_set(failure(error), ERROR_PROTOCOL, "the daemon at %s %s", channel->path, what);
 }
 
-static int channel_send(struct Channel *channel, const WireMessage *message, int64_t deadline_ms,
+static int channel_send(struct Channel *channel, const WireMessage *message, uint64_t deadline_ns,
                         struct wasmpool_error *error) {
     int r = 0;
 
     if (channel->ended)
         return channel_unavailable(channel, "has gone", error);
     while ((r = wire_send(channel->socket, message, NULL, 0)) == WIRE_E_AGAIN)
-        if (channel_wait(channel, POLLOUT, deadline_ms))
+        if (channel_wait(channel, POLLOUT, deadline_ns))
             return channel_unavailable(channel, "does not read in time", error);
     if (r == WIRE_E_END) {
         channel->ended = true;
@@ -142,7 +145,7 @@ static int channel_send(struct Channel *channel, const WireMessage *message, int
 
 int channel_tell(struct Channel *channel, WireMessage *message) {
     message->id = 0;
-    return channel_send(channel, message, channel_now_ms() + channel->timeout_ms, NULL);
+    return channel_send(channel, message, channel_deadline_ns(channel), NULL);
 }
 
 /* An answer to a request that we no longer wait for. What it brought is given back at once. */
@@ -168,7 +171,7 @@ static uint64_t channel_fds_max(void) {
 }
 
 /* The next packet, within the deadline. */
-static int channel_receive(struct Channel *channel, int64_t deadline_ms, struct WirePacket *packetp,
+static int channel_receive(struct Channel *channel, uint64_t deadline_ns, struct WirePacket *packetp,
                            struct wasmpool_error *error) {
     for (;;) {
         int r = wire_recv(channel->socket, 1, packetp);
@@ -176,7 +179,7 @@ static int channel_receive(struct Channel *channel, int64_t deadline_ms, struct 
         if (!r)
             return 0;
         if (r == WIRE_E_AGAIN) {
-            if (channel_wait(channel, POLLIN, deadline_ms))
+            if (channel_wait(channel, POLLIN, deadline_ns))
                 return channel_unavailable(channel, "does not answer in time", error);
             continue;
         }
@@ -193,13 +196,13 @@ static int channel_receive(struct Channel *channel, int64_t deadline_ms, struct 
 }
 
 /* The answer to request `id`. An Error of id 0 is about the connection: it was refused before anything was asked. */
-static int channel_await(struct Channel *channel, uint64_t id, int64_t deadline_ms, struct WirePacket *answerp,
+static int channel_await(struct Channel *channel, uint64_t id, uint64_t deadline_ns, struct WirePacket *answerp,
                          struct wasmpool_error *error) {
     for (;;) {
         int r;
 
         channel->awaited_id = id;
-        r = channel_receive(channel, deadline_ms, answerp, error);
+        r = channel_receive(channel, deadline_ns, answerp, error);
         if (r)
             return r;
         channel->awaited_id = 0;
@@ -215,13 +218,13 @@ static int channel_await(struct Channel *channel, uint64_t id, int64_t deadline_
 
 /* A request that we gave up is answered all the same. Its answer comes first, and may bring an fd that must be
  * acknowledged before the next is asked for. */
-static int channel_settle(struct Channel *channel, int64_t deadline_ms, struct wasmpool_error *error) {
+static int channel_settle(struct Channel *channel, uint64_t deadline_ns, struct wasmpool_error *error) {
     struct WirePacket late;
     int r;
 
     if (!channel->awaited_id)
         return 0;
-    r = channel_await(channel, channel->awaited_id, deadline_ms, &late, error);
+    r = channel_await(channel, channel->awaited_id, deadline_ns, &late, error);
     if (!r)
         channel_discard(channel, &late);
     return r;
@@ -229,18 +232,18 @@ static int channel_settle(struct Channel *channel, int64_t deadline_ms, struct w
 
 int channel_call(struct Channel *channel, WireMessage *request, size_t fds_max, struct WirePacket *answerp,
                  struct wasmpool_error *error) {
-    int64_t deadline_ms = channel_now_ms() + channel->timeout_ms;
+    uint64_t deadline_ns = channel_deadline_ns(channel);
     struct WirePacket answer;
-    int r = channel->ended ? 0 : channel_settle(channel, deadline_ms, error);
+    int r = channel->ended ? 0 : channel_settle(channel, deadline_ns, error);
 
     if (r)
         return r;
     request->id = ++channel->last_id;
-    r = channel_send(channel, request, deadline_ms, error);
+    r = channel_send(channel, request, deadline_ns, error);
     /* A daemon that refuses a connection says why before it closes: what it said may still be there to read. */
     if (r && !(r == ERROR_UNAVAILABLE && channel->ended && request->id == 1))
         return r;
-    r = channel_await(channel, request->id, deadline_ms, &answer, error);
+    r = channel_await(channel, request->id, deadline_ns, &answer, error);
     if (r)
         return r;
     if (answer.message->body_case == WASMPOOL__PACKET__BODY_ERROR) {

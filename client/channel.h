@@ -11,9 +11,17 @@
 
 struct Channel;
 
-/* Connect to a socket of the daemon. Errors: UNAVAILABLE (nobody there, no answer within timeout_ms), REFUSED (no
- * permission), INVALID (the path is too long), -errno. */
-int channel_connect(struct Channel **channelp, const char *path, uint32_t timeout_ms, struct wasmpool_error *error);
+/* For how long the daemon may keep its client waiting. */
+struct Patience {
+    uint32_t timeout_ms;  /* each time */
+    uint64_t deadline_ns; /* CLOCK_MONOTONIC: and not beyond this; 0: no such moment */
+};
+
+/* Connect to a socket of the daemon. *patience is looked at each time that something is asked or told: it must outlive
+ * the channel. Errors: UNAVAILABLE (nobody there, no answer in time), REFUSED (no permission), INVALID (the path is too
+ * long), -errno. */
+int channel_connect(struct Channel **channelp, const char *path, const struct Patience *patience,
+                    struct wasmpool_error *error);
 
 /* Close it; NULL is fine; returns NULL. */
 struct Channel *channel_close(struct Channel *channel);

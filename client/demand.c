@@ -2,6 +2,7 @@
 #include "client/demand.h"
 
 #include "client/pool.h"
+#include "shared/clock.h"
 
 #include <string.h>
 
@@ -240,12 +241,20 @@ static int demand_refill_locked(struct Shelf *shelf, struct wasmpool_error *erro
     return error_set(failure(error), ERROR_PROTOCOL, "slots were promised and not granted");
 }
 
-int demand_refill(struct Shelf *shelf, struct wasmpool_error *error) {
+/* Who cannot or will not wait still asks once: a daemon that lives answers in much less. */
+static uint64_t demand_deadline_ns(uint64_t deadline_ns) {
+    uint64_t least_ns = clock_now_ns() + DEMAND_LEAST_MS * NS_PER_MS;
+
+    return !deadline_ns || deadline_ns > least_ns ? deadline_ns : least_ns;
+}
+
+int demand_refill(struct Shelf *shelf, uint64_t deadline_ns, struct wasmpool_error *error) {
     int r;
 
-    pthread_mutex_lock(&shelf->pool->lock);
+    if (!pool_lock_until(shelf->pool, demand_deadline_ns(deadline_ns)))
+        return error_set(failure(error), ERROR_UNAVAILABLE, "other threads keep asking for more until after the deadline");
     r = demand_refill_locked(shelf, error);
-    pthread_mutex_unlock(&shelf->pool->lock);
+    pool_unlock(shelf->pool);
     return r;
 }
 
@@ -264,7 +273,7 @@ void demand_hint(struct Shelf *shelf, struct Slab *slab) {
             pool->source->hint(pool, slab, demand_size(shelf));
         }
     }
-    pthread_mutex_unlock(&pool->lock);
+    pool_unlock(pool);
 }
 
 /* ------------------------------------------------------------------------------------------------ waiting */
@@ -310,28 +319,38 @@ static int demand_await_locked(struct Shelf *shelf, struct LeaseTable **tablep, 
         wait_serve(shelf);
         r = wait_count(shelf) ? demand_raise(shelf, error) : ERROR_LIMIT;
     } while (!r);
-    /* Where no slab can be had, what is released here is still worth waiting for. */
-    if (r == ERROR_LIMIT)
-        return 0;
-    if (r == ERROR_UNAVAILABLE && pool->connection->ended)
-        lease_wake(table); /* come back at once, and reach for another */
-    return r == ERROR_UNAVAILABLE && pool->connection->ended ? 0 : r;
+    /* Where no slab can be had, what is released here is still worth waiting for. And that the connection has ended
+     * has changed the futex: he comes back at once, and reaches for another. */
+    return r == ERROR_LIMIT || (r == ERROR_UNAVAILABLE && pool->connection->ended) ? 0 : r;
 }
 
-int demand_await(struct Shelf *shelf, struct LeaseTable **tablep, uint32_t *seenp, struct wasmpool_error *error) {
+int demand_await(struct Shelf *shelf, uint64_t deadline_ns, struct LeaseTable **tablep, uint32_t *seenp, struct wasmpool_error *error) {
+    struct wasmpool *pool = shelf->pool;
     int r;
 
-    pthread_mutex_lock(&shelf->pool->lock);
+    if (pthread_mutex_trylock(&pool->lock)) {
+        atomic_store(&shelf->is_stalled, true);
+        pool_defer(pool);
+        return DEMAND_E_BUSY;
+    }
+    pool->patience.deadline_ns = deadline_ns;
     r = demand_await_locked(shelf, tablep, seenp, error);
-    pthread_mutex_unlock(&shelf->pool->lock);
+    pool_unlock(pool);
     return r;
 }
 
 void demand_settle(struct Shelf *shelf) {
-    pthread_mutex_lock(&shelf->pool->lock);
-    if (!wait_count(shelf))
-        demand_lower(shelf);
-    else if (shelf->awaited)
-        shelf->pool->source->wait_over(shelf->pool, shelf->awaited, wait_count(shelf));
-    pthread_mutex_unlock(&shelf->pool->lock);
+    atomic_store(&shelf->is_unsettled, true);
+    pool_defer(shelf->pool);
+}
+
+void demand_tend(struct Shelf *shelf) {
+    if (atomic_exchange(&shelf->is_unsettled, false)) {
+        if (!wait_count(shelf))
+            demand_lower(shelf);
+        else if (shelf->awaited)
+            shelf->pool->source->wait_over(shelf->pool, shelf->awaited, wait_count(shelf));
+    }
+    if (atomic_exchange(&shelf->is_stalled, false))
+        wait_nudge(shelf);
 }

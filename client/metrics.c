@@ -55,5 +55,5 @@ PUBLIC void wasmpool_metrics(struct wasmpool *pool, struct wasmpool_metrics *met
     }
     metrics->slabs = pool->n_mapped;
     metrics->connections = pool->n_connections;
-    pthread_mutex_unlock(&pool->lock);
+    pool_unlock(pool);
 }

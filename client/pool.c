@@ -3,6 +3,7 @@
 
 #include "client/channel.h"
 #include "client/demand.h"
+#include "shared/clock.h"
 #include "shared/paths.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 
 #define POOL_TIMEOUT_MS 5000
 #define POOL_ELEMENT_SIZE 8
+#define POOL_AT_ONCE 1 /* a deadline that has passed: what is told only, and cannot be told at once, is left */
 
 static_assert(SHAPE_SLOTS_MAX == 1 << SLOT_BITS, "a slot's index fits its number");
 static_assert(POOL_SLABS_MAX <= UINT32_MAX >> SLOT_BITS, "and so does its slab's");
@@ -126,10 +128,76 @@ void pool_unmap_slab(struct wasmpool *pool, struct Slab *slab) {
     pool->spares = slab;
 }
 
-void pool_slot_returned(struct wasmpool *pool, struct Slab *slab) {
-    pthread_mutex_lock(&pool->lock);
-    pool->source->returned(pool, slab);
+/* ------------------------------------------------------------------------------------------------ the lock */
+
+static void pool_tell_returned(struct wasmpool *pool) {
+    struct Slab *slab = atomic_exchange(&pool->returned, NULL);
+
+    while (slab) {
+        struct Slab *next = slab->next_returned;
+
+        atomic_store(&slab->has_returned, false);
+        pool->source->returned(pool, slab);
+        slab = next;
+    }
+}
+
+/* Who notes something sets the flag and then tries the lock; who lets it go looks at the flag afterwards. One of them
+ * sees the other. */
+static void pool_tend(struct wasmpool *pool) {
+    while (atomic_load(&pool->is_untended) && !pthread_mutex_trylock(&pool->lock)) {
+        pool->patience.deadline_ns = POOL_AT_ONCE;
+        if (atomic_exchange(&pool->is_untended, false)) {
+            pool_tell_returned(pool);
+            demand_tend(&pool->instances);
+            demand_tend(&pool->memories);
+            demand_tend(&pool->tables[0]);
+            demand_tend(&pool->tables[1]);
+        }
+        pool->patience.deadline_ns = 0;
+        pthread_mutex_unlock(&pool->lock);
+    }
+}
+
+/* gcc 12's thread sanitizer does not know pthread_mutex_clocklock(3). */
+static int pool_clocklock(pthread_mutex_t *lock, uint64_t deadline_ns) {
+#ifdef __SANITIZE_THREAD__
+    (void)deadline_ns;
+    return pthread_mutex_lock(lock);
+#else
+    struct timespec deadline = clock_timespec(deadline_ns);
+
+    return pthread_mutex_clocklock(lock, CLOCK_MONOTONIC, &deadline);
+#endif
+}
+
+bool pool_lock_until(struct wasmpool *pool, uint64_t deadline_ns) {
+    if (!deadline_ns)
+        pthread_mutex_lock(&pool->lock);
+    else if (pool_clocklock(&pool->lock, deadline_ns))
+        return false;
+    pool->patience.deadline_ns = deadline_ns;
+    return true;
+}
+
+void pool_unlock(struct wasmpool *pool) {
+    pool->patience.deadline_ns = 0;
     pthread_mutex_unlock(&pool->lock);
+    pool_tend(pool);
+}
+
+void pool_defer(struct wasmpool *pool) {
+    atomic_store(&pool->is_untended, true);
+    pool_tend(pool);
+}
+
+void pool_slot_returned(struct wasmpool *pool, struct Slab *slab) {
+    if (!atomic_exchange(&slab->has_returned, true)) {
+        slab->next_returned = atomic_load(&pool->returned);
+        while (!atomic_compare_exchange_weak(&pool->returned, &slab->next_returned, slab))
+            continue;
+    }
+    pool_defer(pool);
 }
 
 /* ------------------------------------------------------------------------------------------------ open */
@@ -195,7 +263,7 @@ static int pool_configure(struct wasmpool *pool, const struct wasmpool_options *
         if (r)
             return r;
     }
-    pool->timeout_ms = options->timeout_ms ? options->timeout_ms : POOL_TIMEOUT_MS;
+    pool->patience.timeout_ms = options->timeout_ms ? options->timeout_ms : POOL_TIMEOUT_MS;
     pool->element_sizes[WASMPOOL_FUNCREF] = options->funcref_size ? options->funcref_size : POOL_ELEMENT_SIZE;
     pool->element_sizes[WASMPOOL_EXTERNREF] = options->externref_size ? options->externref_size : POOL_ELEMENT_SIZE;
     if (options->name && !(pool->name = strdup(options->name)))

@@ -4,6 +4,7 @@
 
 /* struct wasmpool: the allocator of one process. */
 
+#include "client/channel.h"
 #include "client/shelf.h"
 #include "client/source.h"
 #include "shared/limits.h"
@@ -25,16 +26,19 @@ struct wasmpool {
     uint32_t n_lanes;               /* of each shelf */
     bool count_warm;                /* max_unused_warm_slots is a bound at all */
     _Alignas(64) _Atomic uint64_t n_warm; /* idle memories with pages, if they are counted */
-    /* Everything below is the slow path's, under the lock. */
+    /* Everything below is the slow path's, under the lock. It is held while the daemon is talked with: who only has
+     * something to say leaves it to whoever holds it, see pool_defer. */
     _Alignas(64) pthread_mutex_t lock;
     char path[PATHS_SOCKET_BYTES]; /* of the daemon's socket */
     char *name;
-    uint32_t timeout_ms;
+    struct Patience patience;      /* the deadline is that of who holds the lock */
     struct Connection *connection; /* the current one, and behind it those that drain */
     uint64_t n_connections;        /* since open */
     uint64_t granted[KIND_N];      /* embedded: what it has granted itself */
     struct Slab *spares;           /* records of unmapped slabs */
     uint32_t n_slabs, n_mapped;
+    _Atomic bool is_untended;       /* see pool_defer */
+    struct Slab *_Atomic returned;  /* slabs of which recalled slots have come back */
     struct Slab *_Atomic slabs[POOL_SLABS_MAX]; /* by number */
 };
 
@@ -45,6 +49,17 @@ static inline int pool_check(const struct wasmpool *pool, struct wasmpool_error 
     return error_set(failure(error), ERROR_FORKED,
                      "this allocator belongs to the parent process; a forked child opens its own");
 }
+
+/* Take the lock, and give up neither it nor what the daemon is asked for under it before deadline_ns (CLOCK_MONOTONIC; 0:
+ * for as long as it takes). False: another has it all that time. */
+bool pool_lock_until(struct wasmpool *pool, uint64_t deadline_ns);
+
+/* Let the lock go, and do what was left for its holder. */
+void pool_unlock(struct wasmpool *pool);
+
+/* What was noted for the pool's attention is seen after now, or by whoever holds the lock before he has let it go. Not
+ * with the lock held. */
+void pool_defer(struct wasmpool *pool);
 
 /* An idle memory is not warm any more: taken, or emptied. */
 static inline void pool_forget_warm(struct wasmpool *pool, struct Slot *slot) {
@@ -67,7 +82,7 @@ void pool_add_slab(struct wasmpool *pool, struct Slab *slab);
  */
 void pool_unmap_slab(struct wasmpool *pool, struct Slab *slab);
 
-/* A slot of the slab was recalled and has come back. */
+/* A slot of the slab was recalled and has come back. Does not wait for the lock. */
 void pool_slot_returned(struct wasmpool *pool, struct Slab *slab);
 
 #endif

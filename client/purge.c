@@ -16,5 +16,5 @@ PUBLIC void wasmpool_purge_module(struct wasmpool *pool, const struct wasmpool_m
     pthread_mutex_lock(&pool->lock);
     for (uint32_t i = 0; i < images->count; i++)
         shelf_visit(&pool->memories, images->first_id + i, purge_slot);
-    pthread_mutex_unlock(&pool->lock);
+    pool_unlock(pool);
 }

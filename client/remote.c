@@ -87,7 +87,7 @@ static int remote_connect(struct wasmpool *pool, struct wasmpool_error *error) {
     struct Channel *channel;
     int r;
 
-    r = channel_connect(&channel, pool->path, pool->timeout_ms, error);
+    r = channel_connect(&channel, pool->path, &pool->patience, error);
     if (r)
         return r;
     r = channel_hello(channel, pool->name, 1, &answer, error);

@@ -148,7 +148,7 @@ static int shelf_take_slowly(struct Shelf *shelf, const struct Wish *wish, struc
                              struct wasmpool_error *error) {
     for (;;) {
         struct wasmpool_error why;
-        int r = demand_refill(shelf, &why);
+        int r = demand_refill(shelf, wish->deadline_ns, &why);
 
         if (r == ERROR_LIMIT && wish->deadline_ns)
             return wait_take(shelf, wish, &why, taken, error);

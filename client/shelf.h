@@ -33,7 +33,9 @@ struct Shelf {
     struct Connection *news_of; /* whose futex was `news` when all roomy slabs were looked at last */
     uint32_t news;
     bool hinted;            /* more was asked for in advance, and nothing has come since */
-    _Atomic bool has_left;  /* a slot has gone AWAY from a slab that is not among the roomy ones */
+    _Atomic bool is_unsettled; /* somebody waits no longer: see demand_settle */
+    _Atomic bool is_stalled;   /* who is first is to be nudged: see demand_await */
+    _Atomic bool has_left;     /* a slot has gone AWAY from a slab that is not among the roomy ones */
     _Atomic uint32_t n_granted; /* slots that are not AWAY */
     struct Wait wait;
     struct Lane lanes[LANES_MAX];

@@ -69,6 +69,8 @@ struct Slab {
     struct Connection *connection;
     struct Slab *next;                     /* of its shelf */
     struct Slab *next_roomy;               /* of those with room: see demand.h */
+    struct Slab *next_returned;            /* of those that recalled slots have come back to: see pool_slot_returned */
+    _Atomic bool has_returned;
     uint32_t number;                       /* of this process */
     uint32_t id, target;                   /* of the daemon: see SlabOpened */
     uint32_t first_entry;                  /* of the connection's table */

@@ -3,13 +3,10 @@
 
 #include "client/demand.h"
 #include "client/pool.h"
+#include "shared/clock.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
-
-#define NS_PER_S UINT64_C(1000000000)
-#define NS_PER_MS UINT64_C(1000000)
 
 /* On the stack of who waits. Under the queue's lock. */
 struct Ticket {
@@ -30,13 +27,6 @@ void wait_init(struct Wait *wait) {
 
 void wait_deinit(struct Wait *wait) {
     pthread_mutex_destroy(&wait->lock);
-}
-
-static uint64_t wait_now_ns(void) {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
 /* ------------------------------------------------------------------------------------------------ queue */
@@ -74,6 +64,7 @@ static void wait_dequeue(struct Shelf *shelf, struct Ticket *ticket) {
     if (link != &wait->first)
         return;
     wait->watched = NULL;
+    wait->is_due = true;
     if (wait->first)
         pthread_cond_signal(&wait->first->changed);
 }
@@ -124,6 +115,20 @@ bool wait_refuse(struct Shelf *shelf, struct wasmpool_error *error) {
     return ticket;
 }
 
+void wait_nudge(struct Shelf *shelf) {
+    struct Wait *wait = &shelf->wait;
+
+    if (!wait_count(shelf))
+        return;
+    pthread_mutex_lock(&wait->lock);
+    wait->is_due = true;
+    if (wait->first)
+        pthread_cond_signal(&wait->first->changed);
+    if (wait->watched)
+        lease_wake(wait->watched);
+    pthread_mutex_unlock(&wait->lock);
+}
+
 void wait_rouse(struct Shelf *shelf) {
     lease_wake(shelf->pool->connection->table);
 }
@@ -132,36 +137,48 @@ void wait_rouse(struct Shelf *shelf) {
 
 enum Turn { TURN_SERVED, TURN_FIRST, TURN_LATE };
 
-/* Sleep until something happens to the ticket. */
-static enum Turn wait_turn(struct Shelf *shelf, struct Ticket *ticket, uint64_t deadline_ns) {
-    struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / NS_PER_S), .tv_nsec = (long)(deadline_ns % NS_PER_S)};
+/* Sleep until something happens to the ticket: who is first looks again at once, but waits for a nudge if he is
+ * stalled. */
+static enum Turn wait_turn(struct Shelf *shelf, struct Ticket *ticket, bool is_stalled, uint64_t deadline_ns) {
+    struct timespec deadline = clock_timespec(deadline_ns);
     struct Wait *wait = &shelf->wait;
     enum Turn turn;
 
     pthread_mutex_lock(&wait->lock);
-    while (!ticket->is_served && wait->first != ticket &&
+    while (!ticket->is_served && (wait->first != ticket || (is_stalled && !wait->is_due)) &&
            !pthread_cond_timedwait(&ticket->changed, &wait->lock, &deadline))
         continue;
-    turn = ticket->is_served ? TURN_SERVED : wait_now_ns() >= deadline_ns ? TURN_LATE : TURN_FIRST;
+    turn = ticket->is_served ? TURN_SERVED : clock_now_ns() >= deadline_ns ? TURN_LATE : TURN_FIRST;
     if (turn == TURN_LATE)
         wait_dequeue(shelf, ticket);
     pthread_mutex_unlock(&wait->lock);
     return turn;
 }
 
+/* The first one, from now on: nothing but what happens after this makes him look again. */
+static void wait_begin_look(struct Shelf *shelf, struct Ticket *ticket) {
+    struct Wait *wait = &shelf->wait;
+
+    pthread_mutex_lock(&wait->lock);
+    if (wait->first == ticket)
+        wait->is_due = false;
+    pthread_mutex_unlock(&wait->lock);
+}
+
 /* The head sleeps until the lease table's futex is not `seen`. */
 static void wait_watch(struct Shelf *shelf, struct Ticket *ticket, struct LeaseTable *table, uint32_t seen,
                        uint64_t deadline_ns) {
+    struct Wait *wait = &shelf->wait;
     uint64_t now;
-    bool is_served;
+    bool sleeps;
 
-    pthread_mutex_lock(&shelf->wait.lock);
-    is_served = ticket->is_served;
-    if (!is_served && shelf->wait.first == ticket)
-        shelf->wait.watched = table;
-    pthread_mutex_unlock(&shelf->wait.lock);
-    now = wait_now_ns();
-    if (!is_served && now < deadline_ns)
+    pthread_mutex_lock(&wait->lock);
+    sleeps = wait->first == ticket && !wait->is_due;
+    if (sleeps)
+        wait->watched = table;
+    pthread_mutex_unlock(&wait->lock);
+    now = clock_now_ns();
+    if (sleeps && now < deadline_ns)
         lease_wait(table, seen, deadline_ns - now < WAIT_SLICE_NS ? deadline_ns - now : WAIT_SLICE_NS);
 }
 
@@ -183,16 +200,15 @@ static int wait_stand(struct Shelf *shelf, struct Ticket *ticket, uint64_t deadl
         struct LeaseTable *table;
         enum Turn turn;
         uint32_t seen;
-        int r = demand_await(shelf, &table, &seen, error);
+        int r;
 
-        if (r)
+        wait_begin_look(shelf, ticket);
+        r = demand_await(shelf, deadline_ns, &table, &seen, error);
+        if (r && r != DEMAND_E_BUSY)
             return wait_give_up(shelf, ticket) ? r : 0;
-        pthread_mutex_lock(&shelf->wait.lock);
-        r = shelf->wait.first == ticket;
-        pthread_mutex_unlock(&shelf->wait.lock);
-        if (r)
+        if (!r)
             wait_watch(shelf, ticket, table, seen, deadline_ns);
-        turn = wait_turn(shelf, ticket, deadline_ns);
+        turn = wait_turn(shelf, ticket, r == DEMAND_E_BUSY, deadline_ns);
         if (turn != TURN_FIRST)
             return turn == TURN_SERVED ? 0 : ERROR_LIMIT;
     }
@@ -210,7 +226,7 @@ static int wait_too_late(const struct wasmpool_error *refusal, uint64_t waited_n
 int wait_take(struct Shelf *shelf, const struct Wish *wish, const struct wasmpool_error *refusal, struct Taken *taken,
               struct wasmpool_error *error) {
     struct Ticket ticket = {.image_id = wish->image_id, .refusal = refusal};
-    uint64_t start_ns = wait_now_ns();
+    uint64_t start_ns = clock_now_ns();
     struct wasmpool_error why = {0};
     pthread_condattr_t attributes;
     int r;
@@ -230,7 +246,7 @@ int wait_take(struct Shelf *shelf, const struct Wish *wish, const struct wasmpoo
         return 0;
     }
     if (r == ERROR_LIMIT)
-        return wait_too_late(refusal, wait_now_ns() - start_ns, error);
+        return wait_too_late(refusal, clock_now_ns() - start_ns, error);
     if (error)
         *error = why;
     return r;

@@ -27,6 +27,7 @@ struct Wait {
     _Alignas(64) pthread_mutex_t lock; /* taken with or without the pool's lock held, and before a lane's */
     struct Ticket *first, **lastp;
     struct LeaseTable *watched; /* by the first one; NULL: it does not sleep */
+    bool is_due;                /* it has to look again: it has become first, or was nudged */
 };
 
 void wait_init(struct Wait *wait);
@@ -48,6 +49,9 @@ bool wait_serve_first(struct Shelf *shelf, const struct Taken *taken);
 
 /* Hand out what is idle in the lanes. */
 void wait_serve(struct Shelf *shelf);
+
+/* The first has to look again, since the pool's lock was taken when somebody tried. */
+void wait_nudge(struct Shelf *shelf);
 
 /* What became idle elsewhere may help those who wait here. Embedded. */
 void wait_rouse(struct Shelf *shelf);

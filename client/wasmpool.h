@@ -449,7 +449,8 @@ struct wasmpool_request {
     const struct wasmpool_code *code;       /* for each defined function; must live as long as the instance */
     /* What is exhausted is waited for until this moment of CLOCK_MONOTONIC, in nanoseconds; 0: not at all. Who waits is
      * served in order within the process, and fairly among the daemon's users and then among their connections; who
-     * holds one slot while it waits for the next one keeps it. LIMIT when the moment has come. */
+     * holds one slot while it waits for the next one keeps it. LIMIT when the moment has come. Nor is a daemon that does
+     * not answer waited for beyond it, but for 10 ms at least: UNAVAILABLE. */
     uint64_t deadline_ns;
 };
 

@@ -209,9 +209,10 @@ static int options_find_socket(const struct Options *options, char *path, size_t
 }
 
 static int command_run(const struct Options *options, const char *path, struct wasmpool_error *error) {
+    struct Patience patience = {.timeout_ms = options->timeout_ms};
     struct Channel *channel;
     struct WirePacket welcome;
-    int r = channel_connect(&channel, path, options->timeout_ms, error);
+    int r = channel_connect(&channel, path, &patience, error);
 
     if (r)
         return r;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "client/channel.h"
+#include "shared/clock.h"
 #include "tests/support/fake.h"
 #include "tests/support/test.h"
 
@@ -8,13 +9,15 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define TIMEOUT_MS 200
 
+static const struct Patience PATIENCE = {.timeout_ms = TIMEOUT_MS};
+
 struct Rig {
     struct FakeDaemon fake;
+    struct Patience patience;
     struct Channel *channel;
     struct wasmpool_error error;
 };
@@ -24,7 +27,8 @@ static const char *rig_path(const struct Rig *rig) {
 }
 
 static void rig_connect(struct Rig *rig) {
-    cr_assert_eq(channel_connect(&rig->channel, rig_path(rig), TIMEOUT_MS, &rig->error), 0, "%s", rig->error.message);
+    rig->patience = PATIENCE;
+    cr_assert_eq(channel_connect(&rig->channel, rig_path(rig), &rig->patience, &rig->error), 0, "%s", rig->error.message);
 }
 
 static void rig_open(struct Rig *rig) {
@@ -63,10 +67,7 @@ static int rig_call(struct Rig *rig) {
 }
 
 static int64_t now_ms(void) {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)(clock_now_ns() / NS_PER_MS);
 }
 
 Test(channel, close_of_nothing_is_fine) {
@@ -80,17 +81,17 @@ Test(channel, connect_tells_who_is_absent_and_who_may_not) {
     struct Rig rig;
 
     rig_open(&rig);
-    expect_eq(channel_connect(&channel, "/nonexistent/x", TIMEOUT_MS, &error), WASMPOOL_E_UNAVAILABLE);
+    expect_eq(channel_connect(&channel, "/nonexistent/x", &PATIENCE, &error), WASMPOOL_E_UNAVAILABLE);
     expect_says(error.message, "no daemon listens at /nonexistent/x");
     memset(long_path, 'x', sizeof(long_path) - 1);
     long_path[sizeof(long_path) - 1] = 0;
-    expect_eq(channel_connect(&channel, long_path, TIMEOUT_MS, &error), WASMPOOL_E_INVALID);
+    expect_eq(channel_connect(&channel, long_path, &PATIENCE, &error), WASMPOOL_E_INVALID);
     expect_says(error.message, "longer than 107 bytes");
     cr_assert_eq(chmod(rig.fake.directory, 0755), 0);
     cr_assert_eq(chmod(rig_path(&rig), 0), 0);
     if (!geteuid()) /* who may connect everywhere */
         cr_assert_eq(seteuid(65534), 0);
-    expect_eq(channel_connect(&channel, rig_path(&rig), TIMEOUT_MS, &error), WASMPOOL_E_REFUSED);
+    expect_eq(channel_connect(&channel, rig_path(&rig), &PATIENCE, &error), WASMPOOL_E_REFUSED);
     expect_says(error.message, "no permission to connect to");
     if (!getuid())
         cr_assert_eq(seteuid(0), 0);
@@ -113,7 +114,7 @@ Test(channel, connect_does_not_wait_for_ever) {
     cr_assert_eq(listen(listener, 0), 0);
     while (n < 8 && !r) {
         start_ms = now_ms();
-        r = channel_connect(&waiting[n], address.sun_path, TIMEOUT_MS, &error);
+        r = channel_connect(&waiting[n], address.sun_path, &PATIENCE, &error);
         n += !r;
     }
     expect_eq(r, WASMPOOL_E_UNAVAILABLE);
@@ -194,6 +195,21 @@ Test(channel, silence_lasts_as_long_as_the_timeout_and_is_not_the_end) {
     rig.fake.at_open_slab = FAKE_HONEST;
     cr_assert(fake_daemon_send_late(&rig.fake));
     expect_eq(rig_call(&rig), 0); /* to its own answer, not to the late one */
+    rig_close(&rig);
+}
+
+Test(channel, silence_is_not_borne_beyond_a_deadline) {
+    int64_t start_ms, took_ms;
+    struct Rig rig;
+
+    rig_open(&rig);
+    rig.fake.at_open_slab = FAKE_SILENT;
+    start_ms = now_ms();
+    rig.patience = (struct Patience){.timeout_ms = 600000, .deadline_ns = clock_now_ns() + TIMEOUT_MS * NS_PER_MS};
+    expect_eq(rig_call(&rig), WASMPOOL_E_UNAVAILABLE);
+    took_ms = now_ms() - start_ms;
+    cr_expect(took_ms >= TIMEOUT_MS && took_ms < 300000, "it took %" PRId64 " ms, not %d", took_ms, TIMEOUT_MS);
+    expect_says(rig.error.message, "does not answer in time");
     rig_close(&rig);
 }
 

@@ -4,6 +4,8 @@
 #include "tests/client/waiter.h"
 #include "tests/support/fake.h"
 
+#include <inttypes.h>
+
 #define TIMEOUT_MS 200 /* of the daemon's answers */
 #define HELD_MAX 40
 
@@ -513,5 +515,122 @@ Test(demand, that_cannot_be_said_any_more_is_said_to_the_next_daemon) {
     meddle(&rig, true);
     waiter_at_sleep = (struct Moment){nothing, NULL, false};
     expect_served_afresh(&rig);
+    rig_close(&rig);
+}
+
+/* ------------------------------------------------------------------------------------------------ the pool's lock */
+
+static struct {
+    const struct Source *real;
+    struct Source source;
+    struct Waiter *waiter;
+    _Atomic bool is_asking;
+    bool ended_meanwhile;
+} slow;
+
+/* A daemon that takes its time: until who waits for something else has come to an end, if he can. */
+static int open_slowly(struct wasmpool *pool, struct Shelf *shelf, uint32_t count, uint32_t ask,
+                       struct wasmpool_error *error) {
+    slow.is_asking = true;
+    slow.ended_meanwhile = host_await(*(volatile uint64_t *)&slow.waiter->ended_ns, 3000);
+    return slow.real->open_slab(pool, shelf, count, ask, error);
+}
+
+static void *ask_otherwise(void *argument) {
+    rig_ask_otherwise(argument);
+    return NULL;
+}
+
+/* Nothing is asked of the real one before `waiter` has come to an end. */
+static void rig_slow_down(struct Rig *rig, struct Waiter *waiter) {
+    slow.real = rig->pool->source;
+    slow.source = *slow.real;
+    slow.source.open_slab = open_slowly;
+    slow.waiter = waiter;
+    rig->pool->source = &slow.source;
+}
+
+static pthread_t rig_ask_slowly(struct Rig *rig) {
+    pthread_t thread;
+
+    cr_assert_eq(pthread_create(&thread, NULL, ask_otherwise, rig), 0);
+    cr_assert(host_await(slow.is_asking, WAITER_AWAIT_MS));
+    return thread;
+}
+
+static void expect_not_held_up(bool is_released) {
+    struct Waiter waiter;
+    pthread_t thread;
+    struct Rig rig;
+
+    rig_open(&rig, 1, 1);
+    rig_slow_down(&rig, &waiter);
+    waiter_start(&waiter, rig.shelf, is_released ? WAITER_LONG_MS : WAITER_SHORT_MS);
+    cr_assert(host_await(wait_is_watched(rig.shelf), WAITER_AWAIT_MS));
+    thread = rig_ask_slowly(&rig);
+    if (is_released)
+        shelf_release(&rig.held[0]);
+    pthread_join(thread, NULL);
+    waiter_join(&waiter, is_released ? 0 : WASMPOOL_E_LIMIT);
+    cr_assert(slow.ended_meanwhile, "who waits is held up by another's exchange with the daemon");
+    rig_close(&rig);
+}
+
+Test(demand, of_another_does_not_hold_up_who_was_served) {
+    expect_not_held_up(true);
+}
+
+Test(demand, of_another_does_not_hold_up_who_is_late) {
+    expect_not_held_up(false);
+}
+
+/* ------------------------------------------------------------------------------------------------ the deadline */
+
+Test(demand, of_another_does_not_hold_up_who_has_a_deadline) {
+    struct Waiter waiter;
+    pthread_t thread;
+    struct Rig rig;
+
+    rig_open(&rig, 1, 1);
+    rig_slow_down(&rig, &waiter);
+    waiter = (struct Waiter){0};
+    thread = rig_ask_slowly(&rig);
+    waiter_launch(&waiter, rig.shelf, 20);
+    waiter_join(&waiter, WASMPOOL_E_UNAVAILABLE);
+    expect_says(waiter.error.message, "other threads");
+    pthread_join(thread, NULL);
+    cr_assert(slow.ended_meanwhile, "the deadline does not bound how long another's exchange is waited for");
+    rig_close(&rig);
+}
+
+Test(demand, is_made_no_longer_than_the_deadline) {
+    uint64_t start_ns, took_ns;
+    struct Taken taken;
+    struct Rig rig;
+
+    rig_open(&rig, 2, 1);
+    rig.pool->patience.timeout_ms = WAITER_LONG_MS;
+    rig.fake.at_want = FAKE_SILENT;
+    start_ns = clock_now_ns();
+    expect_result(&rig, rig_wait(&rig, 50, &taken), WASMPOOL_E_UNAVAILABLE);
+    took_ns = clock_now_ns() - start_ns;
+    expect_says(rig.error.message, "does not answer in time");
+    cr_assert(took_ns >= 50 * NS_PER_MS && took_ns < WAITER_LONG_MS / 2 * NS_PER_MS, "it took %" PRIu64 " ms",
+              took_ns / NS_PER_MS);
+    /* The next ones are not bound by it. */
+    expect_eq(rig.pool->patience.deadline_ns, 0);
+    rig.fake.at_want = FAKE_HONEST;
+    cr_assert(fake_daemon_send_late(&rig.fake));
+    rig_hold(&rig, 1);
+    rig_close(&rig);
+}
+
+Test(demand, is_made_even_if_the_deadline_has_passed) {
+    struct Rig rig;
+
+    rig_open(&rig, 1, 0);
+    expect_result(&rig, shelf_take(rig.shelf, &(struct Wish){.deadline_ns = 1}, &rig.held[rig.n_held++], &rig.error), 0);
+    expect_result(&rig, shelf_take(rig.shelf, &(struct Wish){.deadline_ns = 1}, &rig.held[1], &rig.error),
+                  WASMPOOL_E_LIMIT);
     rig_close(&rig);
 }

@@ -173,7 +173,7 @@ Test(wait, is_none_when_the_deadline_has_passed) {
     expect_result(&rig.fixture, try(&rig, 1), WASMPOOL_E_LIMIT);
     expect_waited(&rig.fixture.error, "total_memories", 1, 1);
     expect_says(rig.fixture.error.message, "waited 0 ms: ");
-    expect_result(&rig.fixture, try(&rig, waiter_now_ns()), WASMPOOL_E_LIMIT);
+    expect_result(&rig.fixture, try(&rig, clock_now_ns()), WASMPOOL_E_LIMIT);
     expect_eq(waiter_sleeps, 0);
     expect_no_trace(rig.shelf);
     shelf_release(&rig.held);
@@ -188,7 +188,7 @@ Test(wait, ends_when_the_deadline_passes) {
     rig_open(&rig);
     deadline_ns = waiter_deadline_ns(20);
     expect_result(&rig.fixture, try(&rig, deadline_ns), WASMPOOL_E_LIMIT);
-    cr_assert(waiter_now_ns() >= deadline_ns, "%" PRIu64 " ns too early", deadline_ns - waiter_now_ns());
+    cr_assert(clock_now_ns() >= deadline_ns, "%" PRIu64 " ns too early", deadline_ns - clock_now_ns());
     cr_assert(waiter_sleeps > 0);
     expect_waited(&rig.fixture.error, "total_memories", 1, 1);
     expect_no_trace(rig.shelf);
@@ -287,7 +287,7 @@ Test(wait, finds_what_was_released_between_the_refusal_and_joining) {
     struct Rig rig;
 
     rig_open(&rig);
-    waiter_at_clock = (struct Moment){release_held, &rig, false};
+    waiter_at_queue = (struct Moment){release_held, &rig, false};
     expect_taken_again(&rig, 0);
     rig_close(&rig);
 }
@@ -569,7 +569,7 @@ static void expect_rolled_back(const char *setting, const char *limit, uint64_t 
     expect_result(&fixture, wasmpool_allocate_module(fixture.pool, &request, &second, &fixture.error),
                   WASMPOOL_E_LIMIT);
     expect_waited(&fixture.error, limit, bound, bound);
-    cr_assert(waiter_now_ns() >= request.deadline_ns);
+    cr_assert(clock_now_ns() >= request.deadline_ns);
     cr_assert_null(second);
     fixture_expect_use(&fixture, 1, memories, 1);
     wasmpool_deallocate_module(&first);

@@ -3,16 +3,16 @@
 #define TESTS_CLIENT_WAITER_H
 
 /* Threads that wait for a slot, and moments between the steps of who waits: the programs that include this are linked
- * with --wrap=lease_wait and --wrap=clock_gettime, so that a test can act just before somebody sleeps, or joins. */
+ * with --wrap=lease_wait and --wrap=pthread_cond_init, so that a test can act just before somebody sleeps, or joins. */
 
 #include "client/pool.h"
+#include "shared/clock.h"
 #include "shared/lease.h"
 #include "tests/support/host.h"
 #include "tests/support/test.h"
 
 #include <pthread.h>
 #include <stdio.h>
-#include <time.h>
 
 #define WAITER_AWAIT_MS 10000
 #define WAITER_LONG_MS 60000 /* longer than anything takes here */
@@ -26,7 +26,7 @@ struct Moment {
 };
 
 static _Thread_local struct Moment waiter_at_sleep; /* the head, before it sleeps: after this it must not */
-static _Thread_local struct Moment waiter_at_clock; /* whoever asks for the time: before anyone joins the queue */
+static _Thread_local struct Moment waiter_at_queue; /* whoever is about to join it */
 static _Thread_local unsigned waiter_sleeps;        /* how many times the head came to sleep */
 
 static inline bool moment_act(struct Moment *moment) {
@@ -40,8 +40,8 @@ static inline bool moment_act(struct Moment *moment) {
 
 int __real_lease_wait(struct LeaseTable *table, uint32_t seen, uint64_t timeout_ns);
 int __wrap_lease_wait(struct LeaseTable *table, uint32_t seen, uint64_t timeout_ns);
-int __real_clock_gettime(clockid_t id, struct timespec *time);
-int __wrap_clock_gettime(clockid_t id, struct timespec *time);
+int __real_pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *attributes);
+int __wrap_pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *attributes);
 
 int __wrap_lease_wait(struct LeaseTable *table, uint32_t seen, uint64_t timeout_ns) {
     bool is_unseen = waiter_at_sleep.is_unseen;
@@ -52,20 +52,13 @@ int __wrap_lease_wait(struct LeaseTable *table, uint32_t seen, uint64_t timeout_
     return __real_lease_wait(table, seen, timeout_ns);
 }
 
-int __wrap_clock_gettime(clockid_t id, struct timespec *time) {
-    moment_act(&waiter_at_clock);
-    return __real_clock_gettime(id, time);
-}
-
-static inline uint64_t waiter_now_ns(void) {
-    struct timespec now;
-
-    __real_clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+int __wrap_pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *attributes) {
+    moment_act(&waiter_at_queue);
+    return __real_pthread_cond_init(cond, attributes);
 }
 
 static inline uint64_t waiter_deadline_ns(uint64_t ms) {
-    return waiter_now_ns() + ms * 1000000;
+    return clock_now_ns() + ms * NS_PER_MS;
 }
 
 /* ------------------------------------------------------------------------------------------------ threads */
@@ -85,7 +78,7 @@ static inline void *waiter_run(void *argument) {
     struct Waiter *waiter = argument;
 
     waiter->result = shelf_take(waiter->shelf, &waiter->wish, &waiter->taken, &waiter->error);
-    waiter->ended_ns = waiter_now_ns();
+    waiter->ended_ns = clock_now_ns();
     if (!waiter->result)
         waiter->word = lease_load(waiter->taken.entry);
     return NULL;
