@@ -34,7 +34,7 @@ static inline void rig_use_witness(void) {
     uint64_t *word;
     uint32_t slot;
 
-    peer_open_slab(&rig.witness, &shape, 1, &slab);
+    peer_reopen_slab(&rig.witness, &shape, 1, &slab);
     expect_eq(slab.granted, 1);
     slot = peer_take(&rig.witness, &slab);
     word = (uint64_t *)(slab.base + shape_slot_offset(&slab.shape, slot));
