@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#define DEMAND_ATTEMPTS 3
+
 /* ------------------------------------------------------------------------------------------------ room */
 
 static bool slab_has_room(const struct Slab *slab) {
@@ -218,13 +220,28 @@ static int demand_ask(struct Shelf *shelf, struct wasmpool_error *error) {
     }
 }
 
+/* Grows with each slot that is taken back. */
+static uint64_t demand_generations(const struct Shelf *shelf) {
+    uint64_t sum = 0;
+
+    for (const struct Slab *slab = shelf->slabs; slab; slab = slab->next)
+        for (uint32_t i = 0; i < slab->shape.count; i++)
+            sum += lease_generation(lease_load(slab_entry(slab, i)));
+    return sum;
+}
+
 static int demand_refill_locked(struct Shelf *shelf, struct wasmpool_error *error) {
     struct wasmpool *pool = shelf->pool;
+    enum Kind kind = shelf->shape.kind;
+    uint64_t generations = 0;
 
-    /* More than once: that a daemon has been started anew shows only when it is asked. */
-    for (int attempt = 0; attempt < 3; attempt++) {
+    /* More than once: that a daemon has been started anew shows only when it is asked, and what was granted may be with
+     * others again before it is collected. */
+    for (int attempt = 0; attempt < DEMAND_ATTEMPTS; attempt++) {
         int r;
 
+        if (attempt == DEMAND_ATTEMPTS - 1)
+            generations = demand_generations(shelf);
         if (wait_refuse(shelf, error))
             return ERROR_LIMIT;
         /* Another thread may have collected or released what there is while this one came here. */
@@ -238,6 +255,9 @@ static int demand_refill_locked(struct Shelf *shelf, struct wasmpool_error *erro
         if (r && (r != ERROR_UNAVAILABLE || !pool->connection->ended || attempt))
             return r;
     }
+    if (demand_generations(shelf) != generations)
+        return error_limit(failure(error), ERROR_LIMIT, pool_total_name(kind), pool_total(pool, kind),
+                           pool_total(pool, kind), 1, "what is granted goes to others before it can be taken");
     return error_set(failure(error), ERROR_PROTOCOL, "slots were promised and not granted");
 }
 

@@ -584,6 +584,36 @@ Test(demand, of_another_does_not_hold_up_who_is_late) {
     expect_not_held_up(false);
 }
 
+/* ------------------------------------------------------------------------------------------------ robbed */
+
+/* What is granted is revoked again before it can be collected: the owner's part is played here. */
+static int want_and_lose(struct wasmpool *pool, struct Slab *slab, uint32_t ask, struct wasmpool_error *error) {
+    struct LeaseEntry *entry = slab_entry(slab, slab->shape.count - 1);
+    uint64_t generation = lease_generation(lease_load(entry));
+    int r = slow.real->want(pool, slab, ask, error);
+
+    expect_eq(lease_grant(entry, generation), 0);
+    expect_eq(lease_revoke(entry, generation), 0);
+    return r;
+}
+
+Test(demand, that_is_met_and_robbed_each_time_is_refused_by_the_total) {
+    struct Taken taken;
+    struct Rig rig;
+
+    rig_open(&rig, 10, 1);
+    slow.real = rig.pool->source;
+    slow.source = *slow.real;
+    slow.source.want = want_and_lose;
+    rig.pool->source = &slow.source;
+    rig.fake.at_want = FAKE_GRANTS_NOTHING;
+    expect_result(&rig, shelf_take(rig.shelf, &(struct Wish){0}, &taken, &rig.error), WASMPOOL_E_LIMIT);
+    expect_str(rig.error.limit, "total_memories");
+    expect_says(rig.error.message, "goes to others");
+    rig.pool->source = slow.real;
+    rig_close(&rig);
+}
+
 /* ------------------------------------------------------------------------------------------------ the deadline */
 
 Test(demand, of_another_does_not_hold_up_who_has_a_deadline) {
