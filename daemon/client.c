@@ -105,6 +105,7 @@ static void client_drop_slab(struct Client *client, struct Slab *slab) {
     client->n_slabs--;
     if (slab->fd >= 0)
         client_charge_fds(client, -1);
+    gauge_remove(&client->pool->gauges, slab);
     client->pool->slabs[kind]--;
     client->user->slabs[kind]--;
     client->resident_bytes -= slab->resident_bytes;
@@ -246,6 +247,7 @@ static void client_add_slab(struct Client *client, struct Slab *slab, uint32_t f
     slab->target = client_find_target(client);
     slab->id = ++client->n_opened << SLAB_TARGET_BITS | slab->target;
     slab->first_entry = first;
+    slab->entries = &client->table->entries[first];
     client->by_target[slab->target] = slab;
     client_own_entries(client, first, slab->shape.count, true);
     client_clear_entries(client, first, slab->shape.count);
@@ -259,6 +261,7 @@ static void client_add_slab(struct Client *client, struct Slab *slab, uint32_t f
         slab->backing->pool = client->pool;
         client->pool->n_backings++;
     }
+    gauge_add(&client->pool->gauges, slab);
     client->pool->slabs[kind]++;
     client->user->slabs[kind]++;
 }
@@ -274,6 +277,8 @@ int client_open_slab(struct Client *client, const struct Shape *asked, uint32_t 
         r = shape_finish(&shape, error);
     if (!r)
         r = client_find_entries(client, shape.count, &first, error);
+    if (!r && gauge_reserve(&client->pool->gauges))
+        r = error_set(error, -ENOMEM, "the daemon is out of memory");
     if (!r)
         r = slab_new(&slab, &shape, error);
     if (r)

@@ -15,8 +15,9 @@ void pool_init(struct Pool *pool, const struct Limits *limits, const struct Pool
 }
 
 void pool_deinit(struct Pool *pool) {
-    assert(!pool->clients && !pool->users && !pool->reclaims && !pool->n_backings && !pool->wants && !pool->n_woken);
+    assert(!pool->clients && !pool->users && !pool->gauges.n && !pool->reclaims && !pool->n_backings && !pool->wants && !pool->n_woken);
     quotas_deinit(&pool->quotas);
+    gauges_deinit(&pool->gauges);
     free(pool->shares);
     pool->shares = NULL;
 }
@@ -84,12 +85,6 @@ struct Client *pool_find_client(const struct Pool *pool, uint64_t id) {
 void pool_measure(struct Pool *pool) {
     for (struct Client *client = pool->clients; client; client = client->next)
         client_measure(client);
-}
-
-void pool_measure_in_turn(struct Pool *pool) {
-    for (struct Client *client = pool->clients; client; client = client->next)
-        for (struct Slab *slab = client->slabs; slab; slab = slab->next)
-            slab_measure_in_turn(slab);
 }
 
 static bool pool_kind_is_valid(const struct Pool *pool, enum Kind kind) {

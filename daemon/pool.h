@@ -4,10 +4,12 @@
 
 /* The pool: the totals that all clients share, and everyone who draws on them.
  *
- * The core (pool, user, client, slab, quota, grant, share, want, trim, reclaim) knows no socket, no loop and no clock: it is given arguments and
- * returns outcomes. Whoever drives it has one thread for it. Ownership: Pool > User (by reference) and Client > Slab.
+ * The core (pool, user, client, slab, gauge, quota, grant, share, want, trim, reclaim) knows no socket, no loop and no
+ * clock: it is given arguments and returns outcomes. Whoever drives it has one thread for it. Ownership: Pool > User (by
+ * reference) and Client > Slab.
  */
 
+#include "daemon/gauge.h"
 #include "daemon/quota.h"
 #include "shared/lease.h"
 #include "shared/limits.h"
@@ -45,13 +47,6 @@ struct PoolCounters {
     uint64_t granted_most[KIND_N]; /* the most that were granted at one time */
 };
 
-/* The slab that was looked at last; ids, since it may be gone. */
-struct TrimCursor {
-    uint64_t client_id;
-    uint32_t slab_id;
-    uint64_t begin_ms; /* when the next pass may begin */
-};
-
 struct Pool {
     struct Limits limits;
     struct PoolBounds bounds;
@@ -69,7 +64,8 @@ struct Pool {
     uint64_t next_ticket;
     bool served;               /* want_serve has nothing new to look at */
     uint64_t n_woken;          /* clients with `woken` set */
-    struct TrimCursor trim_cursor;
+    struct Gauges gauges;      /* of slabs that have a memfd */
+    uint32_t trim_cursor;      /* the gauge that trim_idle goes on at */
     struct Share *shares;      /* room for a share of each client */
     size_t n_shares;
     struct Reclaim *reclaims;  /* list: memory to be given back, see reclaim.h */
@@ -93,9 +89,6 @@ struct Client *pool_find_client(const struct Pool *pool, uint64_t id);
 
 /* Read st_blocks of every slab again. One fstat for each. */
 void pool_measure(struct Pool *pool);
-
-/* The same in turns, of those first that have changed lately: see slab_measure_in_turn. */
-void pool_measure_in_turn(struct Pool *pool);
 
 /* Copy the quotas to those that they are for. After each change of pool->quotas. */
 void pool_apply_quotas(struct Pool *pool);

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define SERVER_TICK_MS 1000
+#define SERVER_TICK_MAX_MS GAUGE_PAUSE_MAX_MS /* when nothing changes */
 #define SERVER_STOP_MS 1000 /* how long answers may wait for room when the daemon ends */
 #define SERVER_GROUP "wasmpool"
 
@@ -160,12 +161,11 @@ static void server_log_trim(const char *why, const struct TrimCounters *before, 
 }
 
 /* What the resident bytes are, and what they should not be. */
-static void server_trim(struct Server *server) {
+static void server_trim(struct Server *server, uint64_t now_ms) {
     struct Pool *pool = &server->pool;
-    uint64_t now_ms = uv_hrtime() / 1000000;
     struct TrimCounters before = pool->counters.trim;
 
-    pool_measure_in_turn(pool);
+    gauges_read_in_turn(&pool->gauges, now_ms);
     trim_idle(pool, now_ms);
     server_log_trim("not used", &before, &pool->counters.trim);
     before = pool->counters.trim;
@@ -182,12 +182,7 @@ static bool server_wants_tick(const struct Server *server) {
         return false;
     if (pool->granted[KIND_MEMORY] || pool->granted[KIND_TABLE] || pool->granted[KIND_INSTANCE] || pool->n_disconnected)
         return true;
-    if (server->tenants.paused || server->admins.paused)
-        return true;
-    for (const struct Session *session = server->session_list; session; session = session->next)
-        if (session->stalled)
-            return true;
-    return false;
+    return server->tenants.paused || server->admins.paused || server->n_stalled;
 }
 
 static void server_tell_status(struct Server *server) {
@@ -215,17 +210,64 @@ void server_fd_closed(struct Server *server) {
     server_resume_listeners(server);
 }
 
-static void server_on_tick(uv_timer_t *timer) {
-    struct Server *server = timer->data;
+static void server_tick_sessions(struct Server *server) {
     struct Session *next;
 
-    server_resume_listeners(server);
     for (struct Session *session = server->session_list; session; session = next) {
         next = session->next;
         session_tick(session);
     }
-    server_trim(server);
+}
+
+static struct ServerPulse server_pulse(const struct Server *server) {
+    return (struct ServerPulse){.accepted = server->counters.accepted,
+                                .grants = server->pool.counters.grants,
+                                .n_clients = server->pool.n_clients,
+                                .resident_bytes = server->pool.resident_bytes};
+}
+
+static bool pulse_is(const struct ServerPulse *a, const struct ServerPulse *b) {
+    return a->accepted == b->accepted && a->grants == b->grants && a->n_clients == b->n_clients &&
+           a->resident_bytes == b->resident_bytes;
+}
+
+static bool server_is_quiet(const struct Server *server) {
+    struct ServerPulse pulse = server_pulse(server);
+
+    return pulse_is(&pulse, &server->pulse) && !server->n_stalled && !server->pool.n_disconnected &&
+           !server->tenants.paused && !server->admins.paused;
+}
+
+/* Whoever does nothing costs next to nothing: the pauses grow, but no pages are to be given back late for that. */
+static uint64_t server_next_tick_ms(struct Server *server) {
+    uint64_t most_ms = SERVER_TICK_MAX_MS, trim_ms = server->pool.bounds.idle_trim_ms;
+    bool quiet = server_is_quiet(server);
+
+    server->pulse = server_pulse(server);
+    if (trim_ms && trim_ms < most_ms && server->pool.resident_bytes)
+        most_ms = trim_ms;
+    if (!quiet || most_ms < SERVER_TICK_MS)
+        return SERVER_TICK_MS;
+    return 2 * server->tick_ms < most_ms ? 2 * server->tick_ms : most_ms;
+}
+
+static void server_on_tick(uv_timer_t *timer);
+
+static void server_tick_in(struct Server *server, uint64_t ms) {
+    server->tick_ms = ms;
+    uv_timer_start(&server->tick, server_on_tick, ms, 0);
+}
+
+/* Sessions that do nothing are not touched: there may be thousands. */
+static void server_on_tick(uv_timer_t *timer) {
+    struct Server *server = timer->data;
+
+    server_resume_listeners(server);
+    if (server->n_stalled || server->pool.n_disconnected)
+        server_tick_sessions(server);
+    server_trim(server, uv_hrtime() / 1000000);
     server_tell_status(server);
+    server_tick_in(server, server_next_tick_ms(server));
 }
 
 /* Before the loop sleeps: whatever the callbacks did, this is what follows from it. */
@@ -234,8 +276,8 @@ static void server_on_prepare(uv_prepare_t *prepare) {
     bool ticks = uv_is_active((uv_handle_t *)&server->tick);
     bool wants = server_wants_tick(server);
 
-    if (wants && !ticks)
-        uv_timer_start(&server->tick, server_on_tick, SERVER_TICK_MS, SERVER_TICK_MS);
+    if (wants && (!ticks || (server->tick_ms > SERVER_TICK_MS && !server_is_quiet(server))))
+        server_tick_in(server, SERVER_TICK_MS);
     else if (!wants && ticks) {
         uv_timer_stop(&server->tick);
         server_tell_status(server);

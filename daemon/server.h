@@ -4,8 +4,8 @@
 
 /* The daemon as a whole: one loop, the pool, two listeners, and who is connected to them.
  *
- * It sleeps unless somebody says something; while anything is granted, or something waits that no event announces,
- * it wakes once a second, and while anyone waits for slots more often. SIGTERM and SIGINT end it: nothing more is granted, answers that wait for room are given a
+ * It sleeps unless somebody says something; while anything is granted, or something waits that no event announces, it
+ * wakes once a second, less often when nothing changes, and while anyone waits for slots more often. SIGTERM and SIGINT end it: nothing more is granted, answers that wait for room are given a
  * moment, and what is granted is left as it is, since processes are using it. SIGHUP reads the configuration again. */
 
 #include "daemon/config.h"
@@ -28,6 +28,11 @@ struct ServerCounters {
     uint64_t cut_off;  /* connections, for breaking the protocol */
 };
 
+/* What changes when anything does: as it was at the last tick. */
+struct ServerPulse {
+    uint64_t accepted, grants, n_clients, resident_bytes;
+};
+
 struct Server {
     uv_loop_t loop;
     struct Config config; /* as it was asked for; without the quotas, which the pool has */
@@ -38,11 +43,14 @@ struct Server {
     struct ServerCounters counters;
     struct Listener tenants, admins;
     struct Session *session_list;
-    unsigned n_deferred; /* sessions with a Want that waits for reclaims */
+    unsigned n_deferred; /* sessions with a Want that waits for reclaims, */
+    unsigned n_stalled;  /* and with an answer that waits for the kernel to have room */
     struct Admin *admin_list;
     unsigned n_admins;
     uv_signal_t signals[3];
     uv_timer_t tick;
+    uint64_t tick_ms;    /* until the next one */
+    struct ServerPulse pulse;
     uv_timer_t reclaim;  /* while memory is to be given back, but not at once */
     uv_timer_t rescan;   /* while anyone waits for slots */
     uint64_t rescan_ms, n_waits;

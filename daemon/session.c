@@ -89,6 +89,11 @@ static void session_log(const struct Session *session, enum LogLevel level, cons
               (unsigned)client->identity.uid, client->identity.command, why);
 }
 
+static void session_set_stalled(struct Session *session, bool stalled) {
+    session->server->n_stalled += (unsigned)stalled - (unsigned)session->stalled;
+    session->stalled = stalled;
+}
+
 static struct Session *session_of(struct Link *link) {
     return (struct Session *)((char *)link - offsetof(struct Session, link));
 }
@@ -136,7 +141,8 @@ static void session_end(struct Session *session, const char *why) {
         return;
     session_log(session, LOG_LEVEL_INFO, "client-ended", why);
     session_enter(session, SESSION_ENDED);
-    session->pending = session->stalled = false;
+    session->pending = false;
+    session_set_stalled(session, false);
     session_forget_want(session);
     link_close(&session->link);
     uv_close((uv_handle_t *)&session->process, session_on_process_closed);
@@ -166,7 +172,8 @@ static void session_disconnect(struct Session *session, const char *why) {
     /* What the peer has not received stays in flight until it closes its end: its connection counts as long. */
     session->owes_fd = session->state == SESSION_UNACKED && session_is_unread(session);
     session_enter(session, SESSION_DISCONNECTED);
-    session->pending = session->stalled = false;
+    session->pending = false;
+    session_set_stalled(session, false);
     session_forget_want(session);
     link_close(&session->link);
     client_disconnect(session->client);
@@ -224,7 +231,7 @@ static void session_on_end(struct Link *link, int outcome) {
 static void session_send(struct Session *session) {
     int r = link_send(&session->link, &session->answer.message, session->answer.fd);
 
-    session->stalled = r == -ETOOMANYREFS || r == -ENOBUFS || r == -ENOMEM;
+    session_set_stalled(session, r == -ETOOMANYREFS || r == -ENOBUFS || r == -ENOMEM);
     session->pending = session->stalled || r == WIRE_E_AGAIN;
     if (session->stalled) {
         /* The kernel bounds the fds in flight of a user, over all its sockets: no event says when there is room. */

@@ -79,10 +79,6 @@ struct Slab *slab_free(struct Slab *slab) {
     return NULL;
 }
 
-struct LeaseEntry *slab_entry(const struct Slab *slab, uint32_t slot) {
-    return &slab->client->table->entries[slab->first_entry + slot];
-}
-
 /* Out of memory it is tried again when the slot is looked at again. */
 static void slab_clean_slot(struct Slab *slab, uint32_t slot) {
     struct Client *client = slab->client;
@@ -122,31 +118,17 @@ void slab_slot_cleaned(struct Slab *slab, uint32_t slot, int result) {
 
 void slab_measure(struct Slab *slab) {
     struct Client *client = slab->client;
-    struct stat st;
+    struct Gauge *gauge;
     uint64_t resident;
 
-    if (slab->fd < 0 || fstat(slab->fd, &st))
+    if (slab->fd < 0)
         return;
-    resident = (uint64_t)st.st_blocks * 512;
+    gauge = &client->pool->gauges.all[slab->gauge];
+    resident = gauge_read(gauge);
     client->resident_bytes += resident - slab->resident_bytes;
     client->user->resident_bytes += resident - slab->resident_bytes;
     client->pool->resident_bytes += resident - slab->resident_bytes;
-    slab->resident_bytes = resident;
-}
-
-void slab_measure_in_turn(struct Slab *slab) {
-    uint64_t before = slab->resident_bytes;
-
-    if (slab->measure_left) {
-        slab->measure_left--;
-        return;
-    }
-    slab_measure(slab);
-    if (slab->resident_bytes != before || !slab->measure_every)
-        slab->measure_every = 1;
-    else if (slab->measure_every < SLAB_MEASURE_EVERY_MAX)
-        slab->measure_every *= 2;
-    slab->measure_left = slab->measure_every - 1;
+    slab->resident_bytes = gauge->resident_bytes = resident;
 }
 
 uint32_t slab_count_busy(const struct Slab *slab) {

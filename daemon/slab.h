@@ -23,13 +23,12 @@ struct SlotRecord {
     uint32_t seen_taken_ms, seen_ms; /* see trim_idle */
 };
 
-#define SLAB_MEASURE_EVERY_MAX 8 /* a second each: what idle clients cost, against how late their growth is noticed */
-
 struct Slab {
     struct Client *client;
     struct Slab *next;
     uint32_t id;
     uint32_t first_entry;
+    struct LeaseEntry *entries; /* from the first on, in the client's table: every byte may be hostile */
     uint32_t target; /* index of its target word in the table's header */
     struct Shape shape;
     int fd;         /* -1 for instances */
@@ -40,7 +39,7 @@ struct Slab {
     uint64_t ticket;       /* when it began to wait, by the pool's count; 0: it does not */
     struct Slab *next_want;
     uint64_t resident_bytes;
-    uint8_t measure_every, measure_left; /* calls of slab_measure_in_turn: from one look to the next, until the next */
+    uint32_t gauge; /* its place among the pool's; instances have none */
     struct SlotRecord records[];
 };
 
@@ -56,7 +55,9 @@ int slab_new(struct Slab **slabp, const struct Shape *shape, struct Error *error
 /* Its memory goes to the pool's reclaims, if it has a client. NULL is fine; returns NULL. */
 struct Slab *slab_free(struct Slab *slab);
 
-struct LeaseEntry *slab_entry(const struct Slab *slab, uint32_t slot);
+static inline struct LeaseEntry *slab_entry(const struct Slab *slab, uint32_t slot) {
+    return &slab->entries[slot];
+}
 
 /* May the slot be granted now? One that has pages is cleaned first, off the loop, and one that cannot be is retired. */
 bool slab_slot_is_empty(struct Slab *slab, uint32_t slot);
@@ -69,9 +70,6 @@ uint32_t slab_count_busy(const struct Slab *slab);
 
 /* Read its st_blocks again. */
 void slab_measure(struct Slab *slab);
-
-/* The same, but when nothing has changed for some time only in every SLAB_MEASURE_EVERY_MAX-th call. */
-void slab_measure_in_turn(struct Slab *slab);
 
 void slab_view(const struct Slab *slab, uint32_t slot, struct SlotView *view);
 

@@ -30,7 +30,7 @@ static uint64_t trim_taken_ms(const struct Slab *slab, uint32_t slot) {
 /* ------------------------------------------------------------------------------------------------ idle */
 
 /* A slot is idle since we saw it so first, if it was not taken in between. Both times wrap, after 49 days. */
-static bool trim_is_overdue(struct Slab *slab, uint32_t slot, uint64_t now_ms) {
+static bool trim_is_overdue(struct Slab *slab, uint32_t slot, uint64_t idle_ms, uint64_t now_ms) {
     struct SlotRecord *record = &slab->records[slot];
     uint32_t taken_ms = (uint32_t)trim_taken_ms(slab, slot), now = (uint32_t)now_ms;
 
@@ -40,67 +40,44 @@ static bool trim_is_overdue(struct Slab *slab, uint32_t slot, uint64_t now_ms) {
         record->seen_ms = now;
         return false;
     }
-    return now - record->seen_ms >= slab->client->pool->bounds.idle_trim_ms;
+    return now - record->seen_ms >= idle_ms;
 }
 
-static uint64_t trim_idle_slab(struct Slab *slab, uint64_t now_ms) {
-    struct TrimCounters *counters = &slab->client->pool->counters.trim;
+/* Of a slab where nothing is to be done its record and its entries are looked at, and no page besides. */
+static uint64_t trim_idle_slab(struct Slab *slab, struct Pool *pool, uint64_t now_ms) {
     uint64_t n = 0;
 
     for (uint32_t i = 0; i < slab->shape.count; i++) {
         uint64_t bytes;
 
-        if (!trim_is_overdue(slab, i, now_ms))
+        if (!trim_is_overdue(slab, i, pool->bounds.idle_trim_ms, now_ms))
             continue;
         bytes = trim_slot_bytes(slab, i);
         if (!bytes || grant_trim(slab, i))
             continue;
         slab->records[i].seen_idle = 0;
-        counters->idle_slots++;
-        counters->idle_bytes += bytes;
+        pool->counters.trim.idle_slots++;
+        pool->counters.trim.idle_bytes += bytes;
         n++;
     }
     return n;
 }
 
-/* The first slab behind the cursor, in the order of (client, slab). */
-static struct Slab *trim_next(const struct Pool *pool, const struct TrimCursor *cursor) {
-    for (const struct Client *client = pool->clients; client; client = client->next)
-        for (struct Slab *slab = client->id < cursor->client_id ? NULL : client->slabs; slab; slab = slab->next)
-            if (client->id > cursor->client_id || slab->id > cursor->slab_id)
-                return slab;
-    return NULL;
-}
-
-static struct Slab *trim_after(struct Slab *slab) {
-    struct Client *client = slab->client;
-
-    slab = slab->next;
-    while (!slab && (client = client->next))
-        slab = client->slabs;
-    return slab;
-}
-
 uint64_t trim_idle(struct Pool *pool, uint64_t now_ms) {
-    struct TrimCursor *cursor = &pool->trim_cursor;
-    struct Slab *slab;
-    uint64_t n = 0;
+    struct Gauges *gauges = &pool->gauges;
+    uint64_t pause_ms = pool->bounds.idle_trim_ms, n = 0;
 
-    if (!pool->bounds.idle_trim_ms || (!cursor->client_id && now_ms < cursor->begin_ms))
+    if (!pool->bounds.idle_trim_ms)
         return 0;
-    if (!cursor->client_id)
-        cursor->begin_ms = now_ms + pool->bounds.idle_trim_ms / TRIM_PASSES;
-    slab = trim_next(pool, cursor);
-    for (uint32_t scanned = 0; slab && scanned < TRIM_SCAN_MAX; slab = trim_after(slab)) {
-        cursor->client_id = slab->client->id;
-        cursor->slab_id = slab->id;
-        if (!slab->n_granted || !slab->resident_bytes)
+    for (uint32_t seen = 0, scanned = 0; seen < gauges->n && scanned < TRIM_SCAN_MAX; seen++) {
+        struct Gauge *gauge = &gauges->all[pool->trim_cursor++ % gauges->n];
+
+        if (!gauge->resident_bytes || (gauge->looked_ms && now_ms - gauge->looked_ms < pause_ms))
             continue;
-        scanned += slab->shape.count;
-        n += trim_idle_slab(slab, now_ms);
+        gauge->looked_ms = now_ms;
+        scanned += gauge->slab->shape.count;
+        n += trim_idle_slab(gauge->slab, pool, now_ms);
     }
-    if (!slab)
-        cursor->client_id = cursor->slab_id = 0;
     return n;
 }
 

@@ -12,12 +12,11 @@
 #include "daemon/pool.h"
 
 #define TRIM_SCAN_MAX 4096  /* slots that one call looks at: the loop is held up for some milliseconds at most */
-#define TRIM_PASSES 8       /* what was idle for idle_trim_ms is noticed within an eighth of it */
 #define TRIM_BATCH_MAX 1024 /* slots that one call of trim_warm trims */
 
-/* Trim slots that have been idle for the pool's idle_trim_ms; goes on where the last call stopped, and begins anew
- * TRIM_PASSES times in that time. `now_ms` is of
- * CLOCK_MONOTONIC, as what the tables say is. Returns how many slots were trimmed. */
+/* Trim slots that have been idle for the pool's idle_trim_ms. Each slab with pages is looked at once in that time, so that
+ * idle ones cost little: a slot is trimmed after one to two times of it. Goes on where the last call stopped. `now_ms` is of CLOCK_MONOTONIC, as what the tables say is. Returns how many
+ * slots were trimmed. */
 uint64_t trim_idle(struct Pool *pool, uint64_t now_ms);
 
 /* Whose memory is to be trimmed; NULL: everyone's. */

@@ -7,12 +7,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Connections that do nothing, each with a slot that is idle and has a page: how much of a processor they cost the
+/* Connections that do nothing for some time, each with a slot that is idle and has a page: how much of a processor they cost the
  * daemon, and how much memory. Beside a daemon that has no connection. */
 
 #define IDLE_CONNECTIONS 1000
-#define IDLE_SETTLE_NS 1000000000
-#define IDLE_NS UINT64_C(10000000000)
+#define IDLE_SETTLE_NS UINT64_C(16000000000) /* then the daemon has seen that nothing happens */
+#define IDLE_NS UINT64_C(16000000000)
 #define IDLE_FDS 8192
 
 /* CPU time of all threads. */

@@ -50,30 +50,6 @@ Test(slab, measures_what_is_resident) {
     core_pool_deinit(&pool);
 }
 
-Test(slab, that_does_not_change_is_measured_less_often) {
-    struct Pool pool;
-    struct Slab *slab;
-    unsigned turns;
-
-    core_pool_init(&pool);
-    slab = core_slab(core_client(&pool, 0), KIND_MEMORY, 2, 2);
-    for (turns = 0; turns < 100; turns++)
-        slab_measure_in_turn(slab);
-    for (off_t at = 0; at < 3 * 4096; at += 4096) {
-        uint64_t before = pool.resident_bytes;
-
-        cr_assert_eq(pwrite(slab->fd, "x", 1, at), 1);
-        for (turns = 0; turns < 100 && pool.resident_bytes == before; turns++)
-            slab_measure_in_turn(slab);
-        expect_eq(pool.resident_bytes, (uint64_t)at + 4096);
-        if (at)
-            expect_eq(turns, 1); /* what has just changed is looked at each time */
-        else
-            cr_expect_leq(turns, SLAB_MEASURE_EVERY_MAX, "%u", turns);
-    }
-    core_pool_deinit(&pool);
-}
-
 Test(slab, shows_what_the_client_says_of_a_busy_slot) {
     struct SlotView view;
     struct Pool pool;

@@ -3,7 +3,6 @@
 #include "tests/daemon/core.h"
 
 #define TRIM_MS 1000
-#define PASS_MS (TRIM_MS / TRIM_PASSES)
 #define PAGE 4096
 
 static struct Pool pool;
@@ -46,7 +45,7 @@ TrimTest(gives_back_the_pages_of_a_slot_that_is_not_used) {
 
     fill(slab, 0, 3);
     expect_eq(trim_idle(&pool, 5000), 0);
-    expect_eq(trim_idle(&pool, 5000 + TRIM_MS - PASS_MS), 0);
+    expect_eq(trim_idle(&pool, 5000 + TRIM_MS - 1), 0);
     expect_eq(trim_idle(&pool, 5000 + TRIM_MS), 1);
     core_reclaim(&pool);
     pool_measure(&pool);
@@ -57,16 +56,16 @@ TrimTest(gives_back_the_pages_of_a_slot_that_is_not_used) {
     expect_eq(pool.counters.trim.idle_bytes, 3 * PAGE);
 }
 
-TrimTest(looks_for_idle_slots_some_times_in_the_time_that_they_have) {
+TrimTest(looks_for_idle_slots_once_in_the_time_that_they_have) {
     struct Slab *slab = slab_of(1, 1);
 
     fill(slab, 0, 1);
     trim_idle(&pool, 5000);
     cr_expect_not(slab->records[0].seen_idle == 0);
     slab->records[0].seen_idle = 0;
-    trim_idle(&pool, 5000 + PASS_MS - 1);
+    trim_idle(&pool, 5000 + TRIM_MS - 1);
     expect_eq(slab->records[0].seen_idle, 0);
-    trim_idle(&pool, 5000 + PASS_MS);
+    trim_idle(&pool, 5000 + TRIM_MS);
     expect_eq(slab->records[0].seen_idle, 1);
 }
 
@@ -87,7 +86,7 @@ TrimTest(leaves_a_slot_that_was_used_meanwhile) {
     trim_idle(&pool, 5000);
     set_taken(slab, 0, 5500);
     expect_eq(trim_idle(&pool, 5000 + TRIM_MS), 0);
-    expect_eq(trim_idle(&pool, 5000 + 2 * TRIM_MS - PASS_MS), 0);
+    expect_eq(trim_idle(&pool, 5000 + 2 * TRIM_MS - 1), 0);
     expect_eq(trim_idle(&pool, 5000 + 2 * TRIM_MS), 1);
     core_reclaim(&pool);
 }
@@ -100,8 +99,8 @@ TrimTest(leaves_a_busy_slot) {
     trim_idle(&pool, 5000);
     expect_eq(trim_idle(&pool, 9000), 0);
     lease_release(slab_entry(slab, 0), generation);
-    expect_eq(trim_idle(&pool, 9000 + PASS_MS), 0);
-    expect_eq(trim_idle(&pool, 9000 + PASS_MS + TRIM_MS), 1);
+    expect_eq(trim_idle(&pool, 9000 + TRIM_MS), 0);
+    expect_eq(trim_idle(&pool, 9000 + 2 * TRIM_MS), 1);
     core_reclaim(&pool);
 }
 
