@@ -309,6 +309,13 @@ int client_close_slab(struct Client *client, uint32_t slab_id, struct Error *err
 
 /* ------------------------------------------------------------------------------------------------ grants */
 
+/* What a slab holds now counts where somebody has said how much that may be; elsewhere its gauge is soon enough. */
+static void client_weigh(const struct Client *client, struct Slab *slab) {
+    if (client->pool->bounds.resident_bytes_max || client->user->quota.resident_bytes_max ||
+        client->quota.resident_bytes_max)
+        slab_measure(slab);
+}
+
 int client_want(struct Client *client, uint32_t slab_id, uint32_t *grantedp, struct Error *error) {
     struct Slab *slab = client_find_slab(client, slab_id);
     uint32_t ask, n;
@@ -316,7 +323,7 @@ int client_want(struct Client *client, uint32_t slab_id, uint32_t *grantedp, str
     if (!slab)
         return error_set(error, ERROR_PROTOCOL, "there is no slab %u to want slots of", slab_id);
     grant_collect(slab);
-    slab_measure(slab);
+    client_weigh(client, slab);
     ask = want_unmet(slab, NULL);
     if (slab->n_granted == slab->shape.count)
         return error_limit(error, ERROR_LIMIT, "slots", slab->shape.count, slab->n_granted, 1, "the slab is full");
@@ -338,7 +345,7 @@ int client_want_quietly(struct Client *client, uint32_t slab_id, struct Error *e
     if (!slab)
         return error_set(error, ERROR_PROTOCOL, "there is no slab %u to want slots of", slab_id);
     grant_collect(slab);
-    slab_measure(slab);
+    client_weigh(client, slab);
     ask = want_unmet(slab, &waits);
     if (ask && waits)
         want_wait(slab);

@@ -77,7 +77,7 @@ uint32_t grant_slots(struct Slab *slab, uint32_t ask) {
 static void grant_return(struct Slab *slab, uint32_t slot) {
     slab->records[slot].generation++;
     grant_refund(slab, slot);
-    slab_slot_is_empty(slab, slot); /* if not, it will be */
+    slab_clean_slot(slab, slot);
 }
 
 int grant_revoke(struct Slab *slab, uint32_t slot) {

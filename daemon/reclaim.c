@@ -29,11 +29,13 @@ struct Reclaim *reclaim_new(void) {
     return calloc(1, sizeof(struct Reclaim));
 }
 
-void reclaim_add(struct Pool *pool, struct Reclaim *reclaim, struct Backing *backing, uint64_t offset, uint64_t bytes) {
+void reclaim_add(struct Pool *pool, struct Reclaim *reclaim, struct Backing *backing, uint64_t offset, uint64_t bytes,
+                 uint64_t resident_bytes) {
     backing->n_refs++;
     reclaim->backing = backing;
     reclaim->offset = offset;
     reclaim->bytes = bytes;
+    reclaim->resident_bytes = resident_bytes;
     reclaim->next = pool->reclaims;
     pool->reclaims = reclaim;
     pool->n_reclaims++;
@@ -45,6 +47,19 @@ struct Reclaim *reclaim_steal(struct Pool *pool) {
     pool->reclaims = NULL;
     pool->n_reclaims = 0;
     return reclaim;
+}
+
+struct Reclaim *reclaim_steal_few(struct Pool *pool, uint64_t resident_bytes_max) {
+    struct Reclaim *few = NULL, *reclaim;
+
+    while ((reclaim = pool->reclaims) && reclaim->resident_bytes <= resident_bytes_max) {
+        resident_bytes_max -= reclaim->resident_bytes;
+        pool->reclaims = reclaim->next;
+        pool->n_reclaims--;
+        reclaim->next = few;
+        few = reclaim;
+    }
+    return few;
 }
 
 void reclaim_run(struct Reclaim *reclaim) {

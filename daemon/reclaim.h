@@ -4,8 +4,9 @@
 
 /* Memory on its way back to the kernel: slabs whose client is gone, punched whole, so that it returns even if a stray
  * child still maps them, and single slots that have pages and are nobody's. Punching takes time with the pages there
- * are, which is for the client to choose, so it never happens on the loop: the driver steals the list, runs it in
- * another thread, and finishes it on its own. A slot is not granted while it is being cleaned. */
+ * are, which is for the client to choose: the driver steals the list, runs it in another thread, and finishes it on its
+ * own. But a few pages are punched sooner than a thread is woken: those it may run itself, once it has answered
+ * everyone. A slot is not granted while it is being cleaned. */
 
 #include "daemon/pool.h"
 
@@ -21,6 +22,7 @@ struct Reclaim {
     struct Reclaim *next;
     struct Backing *backing;
     uint64_t offset, bytes;
+    uint64_t resident_bytes; /* as far as we know */
     bool is_slot; /* of the backing's slab, which waits for it */
     uint32_t slot;
     int result;
@@ -35,10 +37,14 @@ struct Backing *backing_unref(struct Backing *backing);
 struct Reclaim *reclaim_new(void);
 
 /* Put a range on the pool's list; the record is consumed, and takes a reference of its own. */
-void reclaim_add(struct Pool *pool, struct Reclaim *reclaim, struct Backing *backing, uint64_t offset, uint64_t bytes);
+void reclaim_add(struct Pool *pool, struct Reclaim *reclaim, struct Backing *backing, uint64_t offset, uint64_t bytes,
+                 uint64_t resident_bytes);
 
 /* Take the whole list from the pool; NULL when it is empty. */
 struct Reclaim *reclaim_steal(struct Pool *pool);
+
+/* Take those alone that were added last, as long as together they have at most so many bytes of pages. */
+struct Reclaim *reclaim_steal_few(struct Pool *pool, uint64_t resident_bytes_max);
 
 /* Punch what the list says. Touches nothing but its records: may run in any thread. */
 void reclaim_run(struct Reclaim *reclaim);

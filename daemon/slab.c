@@ -67,7 +67,7 @@ struct Slab *slab_free(struct Slab *slab) {
     if (!slab)
         return NULL;
     if (slab->backing && slab->client)
-        reclaim_add(slab->client->pool, slab->reclaim, slab->backing, 0, slab->shape.file_bytes);
+        reclaim_add(slab->client->pool, slab->reclaim, slab->backing, 0, slab->shape.file_bytes, UINT64_MAX);
     else
         free(slab->reclaim);
     if (slab->backing) {
@@ -79,18 +79,23 @@ struct Slab *slab_free(struct Slab *slab) {
     return NULL;
 }
 
-/* Out of memory it is tried again when the slot is looked at again. */
-static void slab_clean_slot(struct Slab *slab, uint32_t slot) {
-    struct Client *client = slab->client;
-    struct Reclaim *reclaim = reclaim_new();
+void slab_clean_slot(struct Slab *slab, uint32_t slot) {
+    uint64_t offset = shape_slot_offset(&slab->shape, slot), resident;
+    struct Reclaim *reclaim;
+    bool whole;
 
+    if (slab->fd < 0 || slab->records[slot].cleaning)
+        return;
+    if (memfd_resident(slab->fd, offset, slab->shape.stride, SLAB_EXTENTS_MAX, &resident, &whole) || !whole)
+        resident = UINT64_MAX;
+    reclaim = resident ? reclaim_new() : NULL;
     if (!reclaim)
         return;
     reclaim->is_slot = true;
     reclaim->slot = slot;
     slab->records[slot].cleaning = 1;
     slab->n_cleaning++;
-    reclaim_add(client->pool, reclaim, slab->backing, shape_slot_offset(&slab->shape, slot), slab->shape.stride);
+    reclaim_add(slab->client->pool, reclaim, slab->backing, offset, slab->shape.stride, resident);
 }
 
 bool slab_slot_is_empty(struct Slab *slab, uint32_t slot) {

@@ -59,6 +59,9 @@ static inline struct LeaseEntry *slab_entry(const struct Slab *slab, uint32_t sl
     return &slab->entries[slot];
 }
 
+/* Give back the pages of a slot that is nobody's, if it has any. Out of memory it is left for slab_slot_is_empty. */
+void slab_clean_slot(struct Slab *slab, uint32_t slot);
+
 /* May the slot be granted now? One that has pages is cleaned first, off the loop, and one that cannot be is retired. */
 bool slab_slot_is_empty(struct Slab *slab, uint32_t slot);
 

@@ -228,7 +228,7 @@ static uint32_t want_revoke_of(struct Client *client, const struct Slab *wanting
     if (!client->granted[wanting->shape.kind] || !most)
         return 0;
     source.coldest = client == wanting->client ? &source.own : &client->coldest[wanting->shape.kind];
-    if (source.coldest == &source.own || source.coldest->n_seen < COLDEST_MAX)
+    if (source.coldest == &source.own || within_share)
         want_look_at(&source);
     if (within_share && most > (source.coldest->n_seen + 1) / 2)
         most = (source.coldest->n_seen + 1) / 2;

@@ -127,7 +127,7 @@ int memfd_resident(int fd, uint64_t offset, uint64_t bytes, unsigned extents_max
 
     if (syscall(SYS_cachestat, fd, &range, &stat, 0))
         return memfd_walk(fd, offset, offset + bytes, extents_max, residentp, wholep);
-    *residentp = stat.cached * (uint64_t)sysconf(_SC_PAGESIZE);
+    *residentp = (stat.cached + stat.evicted) * (uint64_t)sysconf(_SC_PAGESIZE);
     *wholep = true;
     return 0;
 }

@@ -29,7 +29,7 @@ int memfd_punch(int fd, uint64_t offset, uint64_t bytes);
 /* Does the range have pages? A range without any reads as zero. 1, 0 or a negative errno. */
 int memfd_has_pages(int fd, uint64_t offset, uint64_t bytes);
 
-/* Bytes of pages in a range: by cachestat(2), or on kernels without it by walking at most `extents_max` extents, in
+/* Bytes of pages in a range, those in swap included: by cachestat(2), or on kernels without it by walking at most `extents_max` extents, in
  * which case *wholep tells whether the walk was complete. 0 or negative errno. */
 int memfd_resident(int fd, uint64_t offset, uint64_t bytes, unsigned extents_max, uint64_t *residentp, bool *wholep);
 

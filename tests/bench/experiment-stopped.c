@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "shared/memfd.h"
 #include "tests/bench/experiment.h"
 #include "tests/support/peer.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +20,7 @@
 
 struct StoppedCase {
     const struct PrivateDaemon *daemon;
-    int floor_fd; /* of as many slots of STOPPED_PAGES */
+    int floor_fd; /* a file like the slab's */
     struct Echo echo;
     struct Times want, trip, punch;
 };
@@ -29,11 +29,16 @@ static size_t stopped_bytes(void) {
     return STOPPED_PAGES * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-static void stopped_fill_floor(int fd) {
-    void *base = mmap(NULL, STOPPED_SLOTS * stopped_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+static void stopped_fill(uint8_t *base, const struct Shape *shape) {
+    for (uint32_t i = 0; i < STOPPED_SLOTS; i++)
+        memset(base + shape_slot_offset(shape, i), 1, stopped_bytes());
+}
+
+static void stopped_fill_floor(int fd, const struct Shape *shape) {
+    void *base = mmap(NULL, shape->file_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
     host_demand(base != MAP_FAILED, "mmap: %s", strerror(errno));
-    memset(base, 1, STOPPED_SLOTS * stopped_bytes());
+    stopped_fill(base, shape);
 }
 
 /* Have everything granted, write to it, leave it idle, and stop. */
@@ -52,22 +57,20 @@ static void stopped_hold(void *argument) {
         if (!peer_want(&peer, &slab, STOPPED_SLOTS, &error))
             host_nap();
     }
-    for (uint32_t i = 0; i < STOPPED_SLOTS; i++)
-        memset(slab.base + shape_slot_offset(&slab.shape, i), 1, stopped_bytes());
-    stopped_fill_floor(all->floor_fd);
+    stopped_fill(slab.base, &slab.shape);
+    stopped_fill_floor(all->floor_fd, &slab.shape);
     raise(SIGSTOP);
 }
 
 static void stopped_try(struct StoppedCase *all, struct Peer *peer, const struct PeerSlab *slab, uint32_t i) {
-    off_t bytes = (off_t)stopped_bytes();
     uint64_t start_ns = experiment_now_ns();
     struct Error error;
 
     echo_trip(&all->echo);
     times_add(&all->trip, start_ns);
     start_ns = experiment_now_ns();
-    host_demand(!fallocate(all->floor_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, i * bytes, bytes),
-                "fallocate: %s", strerror(errno));
+    host_demand(!memfd_punch(all->floor_fd, shape_slot_offset(&slab->shape, i), slab->shape.stride), "fallocate: %s",
+                strerror(errno));
     times_add(&all->punch, start_ns);
     start_ns = experiment_now_ns();
     host_demand(peer_want(peer, slab, i + 1, &error) == 1, "slot %u was not granted: %s", i, error.message);
@@ -135,10 +138,10 @@ static void stopped_print(struct StoppedCase *all, const char *place, bool bound
 }
 
 static void stopped_run(void) {
+    struct Shape shape = peer_shape(KIND_MEMORY, STOPPED_SLOTS);
     static struct StoppedCase all;
 
-    all.floor_fd = memfd_create("floor", MFD_CLOEXEC);
-    host_demand(all.floor_fd >= 0 && !ftruncate(all.floor_fd, (off_t)(STOPPED_SLOTS * stopped_bytes())), "memfd: %s",
+    host_demand(!shape_finish(&shape, NULL) && !memfd_new("floor", shape.file_bytes, &all.floor_fd), "memfd: %s",
                 strerror(errno));
     stopped_measure(&all, STOPPED_ANYWHERE);
     stopped_print(&all, "stopped", false);
