@@ -2,6 +2,7 @@
 #include "daemon/admin.h"
 
 #include "daemon/admin-limit.h"
+#include "daemon/admin-status.h"
 #include "daemon/admin-usage.h"
 #include "daemon/answer.h"
 #include "daemon/client.h"
@@ -13,7 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ADMIN_FEATURES_MAX 16
 #define ADMIN_PAGE_FRAME_BYTES 64 /* of a page's packet, around its rows */
 #define ADMIN_ROW_FRAME_BYTES 4   /* of a row in it: tag and length */
 
@@ -40,7 +40,7 @@ static void admin_end(struct Admin *admin, const char *why) {
         place = &(*place)->next;
     *place = admin->next;
     admin->server->n_admins--;
-    server_fd_closed(admin->server);
+    server_resume_listeners(admin->server);
 }
 
 static void admin_cut_off(struct Admin *admin, uint64_t id, int code, const char *why) {
@@ -106,71 +106,6 @@ static bool admin_unsupported(struct Admin *admin, const WireMessage *message) {
               WIRE_MINOR);
     answer_error(&answer, message->id, &error);
     return admin_send(admin, &answer.message);
-}
-
-static void status_fill_kind(Wasmpool__KindUse *use, const struct Pool *pool, enum Kind kind) {
-    wasmpool__kind_use__init(use);
-    use->kind = (Wasmpool__Kind)kind;
-    use->bound = pool_total(pool, kind);
-    use->granted = pool->granted[kind];
-    use->slabs = pool->slabs[kind];
-    for (const struct Client *client = pool->clients; client; client = client->next)
-        if (client->granted[kind])
-            use->busy += client_count_busy(client, kind);
-}
-
-static void status_fill_pool(Wasmpool__StatusReport *report, const struct Pool *pool) {
-    report->connections = pool->n_clients;
-    report->connections_max = pool->bounds.connections_max;
-    report->disconnected = pool->n_disconnected;
-    report->users = pool->n_users;
-    report->resident_bytes = pool->resident_bytes;
-    report->grants = pool->counters.grants;
-    report->granted_most = pool->counters.granted_most[KIND_MEMORY];
-}
-
-static size_t status_fill_features(Wasmpool__Feature *bodies, Wasmpool__Feature **features,
-                                   const struct Features *found) {
-    size_t n = 0;
-
-    for (; n < FEATURE_INFOS_N && n < ADMIN_FEATURES_MAX; n++) {
-        wasmpool__feature__init(&bodies[n]);
-        bodies[n].name = (char *)FEATURE_INFOS[n].name;
-        bodies[n].present = features_get(found, &FEATURE_INFOS[n]);
-        bodies[n].without = (char *)FEATURE_INFOS[n].without;
-        features[n] = &bodies[n];
-    }
-    return n;
-}
-
-static bool admin_status(struct Admin *admin, const WireMessage *request) {
-    static const enum Kind kinds[] = {KIND_MEMORY, KIND_TABLE, KIND_INSTANCE};
-    struct Server *server = admin->server;
-    Wasmpool__StatusReport report = WASMPOOL__STATUS_REPORT__INIT;
-    WireMessage message = WIRE_MESSAGE(request->id, STATUS_REPORT, status_report, &report);
-    Wasmpool__Limits limits = WASMPOOL__LIMITS__INIT;
-    Wasmpool__KindUse uses[3], *use_pointers[3];
-    Wasmpool__Feature features[ADMIN_FEATURES_MAX], *feature_pointers[ADMIN_FEATURES_MAX];
-
-    pool_measure(&server->pool);
-    status_fill_pool(&report, &server->pool);
-    report.version = (char *)WASMPOOL_VERSION;
-    report.pid = (uint32_t)getpid();
-    report.uptime_ms = (uv_hrtime() - server->started_ns) / 1000000;
-    wire_limits_put(&limits, &server->pool.limits);
-    report.limits = &limits;
-    for (size_t i = 0; i < 3; i++) {
-        status_fill_kind(&uses[i], &server->pool, kinds[i]);
-        use_pointers[i] = &uses[i];
-    }
-    report.kinds = use_pointers;
-    report.n_kinds = 3;
-    report.accepted = server->counters.accepted;
-    report.refused = server_count_refused(server);
-    report.cut_off = server->counters.cut_off;
-    report.n_features = status_fill_features(features, feature_pointers, &server->features);
-    report.features = feature_pointers;
-    return admin_send(admin, &message);
 }
 
 /* -------------------------------------------------------------------------------------------------- list */

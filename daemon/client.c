@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -108,6 +109,7 @@ static void client_drop_slab(struct Client *client, struct Slab *slab) {
     gauge_remove(&client->pool->gauges, slab);
     client->pool->slabs[kind]--;
     client->user->slabs[kind]--;
+    cgroup_charge(client->cgroup, -slab->resident_bytes);
     client->resident_bytes -= slab->resident_bytes;
     client->user->resident_bytes -= slab->resident_bytes;
     client->pool->resident_bytes -= slab->resident_bytes;
@@ -123,6 +125,7 @@ struct Client *client_free(struct Client *client) {
     client_charge_fds(client, -CLIENT_FDS);
     client->pool->n_woken -= client->woken;
     client->pool->n_disconnected -= client->state == CLIENT_DISCONNECTED;
+    cgroup_unref(&client->pool->cgroups, client->cgroup);
     user_unref(client->user);
     if (client->table)
         munmap(client->table, CLIENT_TABLE_BYTES);
@@ -131,6 +134,18 @@ struct Client *client_free(struct Client *client) {
     free(client->entry_owners);
     free(client);
     return NULL;
+}
+
+/* Pages stay charged where they were touched; those to come count for more. */
+void client_follow_cgroup(struct Client *client) {
+    struct Cgroup *before = client->cgroup;
+    char file[40];
+
+    snprintf(file, sizeof(file), "/proc/%d/cgroup", (int)client->identity.pid);
+    client->cgroup = cgroup_ref(&client->pool->cgroups, file);
+    cgroup_charge(client->cgroup, client->resident_bytes);
+    cgroup_charge(before, -client->resident_bytes);
+    cgroup_unref(&client->pool->cgroups, before);
 }
 
 int client_open_table(struct Client *client, struct Error *error) {

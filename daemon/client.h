@@ -47,6 +47,7 @@ struct Client {
     struct LeaseTable *table; /* shared with the process: every byte may be hostile */
     uint32_t *entry_owners;   /* LEASE_ENTRIES_MAX bits: entries in use by a slab */
     uint32_t entries_used;    /* the first that no slab ever had */
+    struct Cgroup *cgroup;    /* of its process; NULL: none that we see */
     struct Slab *slabs;       /* list, in the order of their ids */
     struct Slab *by_target[LEASE_SLABS_MAX];
     uint32_t n_slabs, n_opened;
@@ -70,6 +71,9 @@ struct Client *client_free(struct Client *client);
 
 /* Make the lease table (at Hello). The fd stays the client's. Errors: negative errno, ERROR_HOST (RLIMIT_FSIZE). */
 int client_open_table(struct Client *client, struct Error *error);
+
+/* Find its process' cgroup, in which it may not have been the last time. */
+void client_follow_cgroup(struct Client *client);
 
 /* Make a slab, and grant up to `want` of its slots if there are any. Errors: ERROR_INVALID (shape), ERROR_LIMIT
  * (slabs_per_client_max, slabs_max, fds_max, entries, slabs_opened, resident_bytes_max), ERROR_HOST, negative errno. */

@@ -28,12 +28,14 @@
     X(resident_bytes_max, bounds.resident_bytes_max, 0, 0, UINT64_MAX,                                                 \
       "bytes of all slabs above which nothing new is granted; 0: no bound")                                            \
     X(budget_high_percent, bounds.budget_high_percent, 90, 1, 100,                                                     \
-      "of resident_bytes_max: above it idle memory is given back,")                                                    \
+      "of resident_bytes_max, and of a cgroup's limit: above it idle memory is given back,")                           \
     X(budget_low_percent, bounds.budget_low_percent, 80, 0, 100, "down to this much of it")                            \
     X(idle_trim_ms, bounds.idle_trim_ms, 60000, 0, UINT32_MAX,                                                         \
       "idle slots that were not used for so long give their pages back; 0: never")                                     \
     X(warm_share_percent, bounds.warm_share_percent, 50, 1, 100,                                                       \
       "idle warm bytes of a worker's cgroup at most, of its memory.max or memory.high")                                \
+    X(stall_percent, bounds.stall_percent, 10, 1, 100,                                                                 \
+      "of the time that tasks may wait for memory: beyond it half of idle memory is given back")                       \
     X(hello_deadline_ms, hello_deadline_ms, 5000, 1, 3600000, "how long a connection may take to say hello")
 
 /* Texts of section [daemon]. X(name, meaning) */

@@ -4,11 +4,12 @@
 
 /* The pool: the totals that all clients share, and everyone who draws on them.
  *
- * The core (pool, user, client, slab, gauge, quota, grant, share, want, trim, reclaim) knows no socket, no loop and no
- * clock: it is given arguments and returns outcomes. Whoever drives it has one thread for it. Ownership: Pool > User (by
+ * The core (pool, user, client, slab, gauge, quota, grant, share, want, trim, cgroup, pressure, reclaim) knows no
+ * socket, no loop and no clock: it is given arguments and returns outcomes. Whoever drives it has one thread for it. Ownership: Pool > User (by
  * reference) and Client > Slab.
  */
 
+#include "daemon/cgroup.h"
 #include "daemon/gauge.h"
 #include "daemon/quota.h"
 #include "shared/lease.h"
@@ -31,20 +32,30 @@ struct PoolBounds {
     uint64_t budget_high_percent, budget_low_percent; /* of resident_bytes_max: idle memory is trimmed from, and to */
     uint64_t idle_trim_ms;       /* how long an idle slot keeps its pages; 0: for ever */
     uint64_t warm_share_percent; /* of a worker's cgroup that idle slots with pages may take */
+    uint64_t stall_percent;      /* of the time that tasks may wait for memory */
+};
+
+/* Why a slot was trimmed: nobody used it, or one of those of pressure.h. */
+enum TrimWhy { TRIM_IDLE, TRIM_BUDGET, TRIM_HOST, TRIM_CGROUP };
+#define TRIM_WHY_N 4
+
+struct TrimCount {
+    uint64_t slots, bytes;
 };
 
 /* Since start. */
-struct TrimCounters {
-    uint64_t idle_slots, idle_bytes;         /* trimmed after idle_trim_ms, */
-    uint64_t pressure_slots, pressure_bytes; /* and for the pool's budget, the host or a cgroup */
-};
-
 struct PoolCounters {
     uint64_t grants;               /* slots granted, */
     uint64_t revokes, recalls;     /* taken back while idle, and asked for while busy, because somebody else wanted */
     uint64_t waits;                /* wants that had to wait */
-    struct TrimCounters trim;
+    struct TrimCount trims[TRIM_WHY_N];
     uint64_t granted_most[KIND_N]; /* the most that were granted at one time */
+};
+
+/* How long tasks had waited for memory when PSI was looked at last, where that is done in turns. */
+struct HostPressure {
+    uint64_t looked_ms; /* 0: never */
+    uint64_t stalled_us;
 };
 
 struct Pool {
@@ -66,6 +77,8 @@ struct Pool {
     uint64_t n_woken;          /* clients with `woken` set */
     struct Gauges gauges;      /* of slabs that have a memfd */
     uint32_t trim_cursor;      /* the gauge that trim_idle goes on at */
+    struct Cgroups cgroups;    /* of the clients' processes */
+    struct HostPressure host;
     struct Share *shares;      /* room for a share of each client */
     size_t n_shares;
     struct Reclaim *reclaims;  /* list: memory to be given back, see reclaim.h */

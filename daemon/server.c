@@ -7,7 +7,6 @@
 #include "daemon/log.h"
 #include "daemon/reclaim.h"
 #include "daemon/session.h"
-#include "daemon/trim.h"
 #include "daemon/want.h"
 
 #include <errno.h>
@@ -19,8 +18,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define SERVER_TICK_MS 1000
-#define SERVER_TICK_MAX_MS GAUGE_PAUSE_MAX_MS /* when nothing changes */
 #define SERVER_STOP_MS 1000 /* how long answers may wait for room when the daemon ends */
 #define SERVER_GROUP "wasmpool"
 
@@ -163,42 +160,9 @@ static void server_serve(struct Server *server) {
     uv_timer_start(&server->rescan, server_on_rescan, server->rescan_ms, 0);
 }
 
-/* -------------------------------------------------------------------------------------------------- trim */
+/* -------------------------------------------------------------------------------------------------- turns */
 
-static void server_log_trim(const char *why, const struct TrimCounters *before, const struct TrimCounters *after) {
-    uint64_t slots = after->idle_slots - before->idle_slots + after->pressure_slots - before->pressure_slots;
-    uint64_t bytes = after->idle_bytes - before->idle_bytes + after->pressure_bytes - before->pressure_bytes;
-
-    if (slots)
-        log_event(LOG_LEVEL_INFO, "trimmed", "slots=%lu bytes=%lu why=%s", slots, bytes, why);
-}
-
-/* What the resident bytes are, and what they should not be. */
-static void server_trim(struct Server *server, uint64_t now_ms) {
-    struct Pool *pool = &server->pool;
-    struct TrimCounters before = pool->counters.trim;
-
-    gauges_read_in_turn(&pool->gauges, now_ms);
-    trim_idle(pool, now_ms);
-    server_log_trim("not used", &before, &pool->counters.trim);
-    before = pool->counters.trim;
-    trim_warm(pool, trim_budget_excess(pool), now_ms, NULL, NULL);
-    server_log_trim("resident_bytes_max", &before, &pool->counters.trim);
-}
-
-/* -------------------------------------------------------------------------------------------------- tick */
-
-static bool server_wants_tick(const struct Server *server) {
-    const struct Pool *pool = &server->pool;
-
-    if (server->stopping)
-        return false;
-    if (pool->granted[KIND_MEMORY] || pool->granted[KIND_TABLE] || pool->granted[KIND_INSTANCE] || pool->n_disconnected)
-        return true;
-    return server->tenants.paused || server->admins.paused || server->n_stalled;
-}
-
-static void server_tell_status(struct Server *server) {
+void server_tell_status(struct Server *server) {
     const struct Pool *pool = &server->pool;
     char status[sizeof(server->notify.status)];
 
@@ -208,7 +172,7 @@ static void server_tell_status(struct Server *server) {
     notify_status(&server->notify, status);
 }
 
-static void server_resume_listeners(struct Server *server) {
+void server_resume_listeners(struct Server *server) {
     if (server->stopping)
         return;
     listener_resume(&server->tenants);
@@ -219,82 +183,11 @@ uint64_t server_count_refused(const struct Server *server) {
     return server->counters.refused + server->tenants.n_refused + server->admins.n_refused;
 }
 
-void server_fd_closed(struct Server *server) {
-    server_resume_listeners(server);
-}
-
-static void server_tick_sessions(struct Server *server) {
-    struct Session *next;
-
-    for (struct Session *session = server->session_list; session; session = next) {
-        next = session->next;
-        session_tick(session);
-    }
-}
-
-static struct ServerPulse server_pulse(const struct Server *server) {
-    return (struct ServerPulse){.accepted = server->counters.accepted,
-                                .grants = server->pool.counters.grants,
-                                .n_clients = server->pool.n_clients,
-                                .resident_bytes = server->pool.resident_bytes};
-}
-
-static bool pulse_is(const struct ServerPulse *a, const struct ServerPulse *b) {
-    return a->accepted == b->accepted && a->grants == b->grants && a->n_clients == b->n_clients &&
-           a->resident_bytes == b->resident_bytes;
-}
-
-static bool server_is_quiet(const struct Server *server) {
-    struct ServerPulse pulse = server_pulse(server);
-
-    return pulse_is(&pulse, &server->pulse) && !server->n_stalled && !server->pool.n_disconnected &&
-           !server->tenants.paused && !server->admins.paused;
-}
-
-/* Whoever does nothing costs next to nothing: the pauses grow, but no pages are to be given back late for that. */
-static uint64_t server_next_tick_ms(struct Server *server) {
-    uint64_t most_ms = SERVER_TICK_MAX_MS, trim_ms = server->pool.bounds.idle_trim_ms;
-    bool quiet = server_is_quiet(server);
-
-    server->pulse = server_pulse(server);
-    if (trim_ms && trim_ms < most_ms && server->pool.resident_bytes)
-        most_ms = trim_ms;
-    if (!quiet || most_ms < SERVER_TICK_MS)
-        return SERVER_TICK_MS;
-    return 2 * server->tick_ms < most_ms ? 2 * server->tick_ms : most_ms;
-}
-
-static void server_on_tick(uv_timer_t *timer);
-
-static void server_tick_in(struct Server *server, uint64_t ms) {
-    server->tick_ms = ms;
-    uv_timer_start(&server->tick, server_on_tick, ms, 0);
-}
-
-/* Sessions that do nothing are not touched: there may be thousands. */
-static void server_on_tick(uv_timer_t *timer) {
-    struct Server *server = timer->data;
-
-    server_resume_listeners(server);
-    if (server->n_stalled || server->pool.n_disconnected)
-        server_tick_sessions(server);
-    server_trim(server, uv_hrtime() / 1000000);
-    server_tell_status(server);
-    server_tick_in(server, server_next_tick_ms(server));
-}
-
 /* Before the loop sleeps: whatever the callbacks did, this is what follows from it. */
 static void server_on_prepare(uv_prepare_t *prepare) {
     struct Server *server = prepare->data;
-    bool ticks = uv_is_active((uv_handle_t *)&server->tick);
-    bool wants = server_wants_tick(server);
 
-    if (wants && (!ticks || (server->tick_ms > SERVER_TICK_MS && !server_is_quiet(server))))
-        server_tick_in(server, SERVER_TICK_MS);
-    else if (!wants && ticks) {
-        uv_timer_stop(&server->tick);
-        server_tell_status(server);
-    }
+    watch_prepare(&server->watch);
     if (server->stopping)
         return;
     server_serve(server);
@@ -357,7 +250,7 @@ static void server_stop(struct Server *server) {
     server_stop_sessions(server, false);
     for (size_t i = 0; i < sizeof(server->signals) / sizeof(server->signals[0]); i++)
         uv_close((uv_handle_t *)&server->signals[i], NULL);
-    uv_close((uv_handle_t *)&server->tick, NULL);
+    watch_close(&server->watch);
     uv_close((uv_handle_t *)&server->rescan, NULL);
     uv_close((uv_handle_t *)&server->reclaim, NULL);
     uv_close((uv_handle_t *)&server->prepare, NULL);
@@ -471,12 +364,11 @@ static void server_start_handles(struct Server *server) {
         uv_signal_start(&server->signals[i], numbers[i] == SIGHUP ? server_on_reload_signal : server_on_end_signal,
                         numbers[i]);
     }
-    uv_timer_init(&server->loop, &server->tick);
     uv_timer_init(&server->loop, &server->rescan);
     uv_timer_init(&server->loop, &server->reclaim);
     uv_timer_init(&server->loop, &server->stop_deadline);
     uv_prepare_init(&server->loop, &server->prepare);
-    server->tick.data = server->rescan.data = server->reclaim.data = server->stop_deadline.data = server;
+    server->rescan.data = server->reclaim.data = server->stop_deadline.data = server;
     server->prepare.data = server;
     uv_prepare_start(&server->prepare, server_on_prepare);
 }
@@ -521,6 +413,8 @@ int server_open(struct Server *server, struct Config *config, int argc, char **a
     server_start_handles(server);
     pool_init(&server->pool, &server->config.limits, &bounds);
     server->pool.quotas = quotas_steal(&config->quotas);
+    cgroups_init(&server->pool.cgroups, "/proc/self/mounts");
+    watch_open(&server->watch, server);
     return 0;
 }
 

@@ -4,14 +4,15 @@
 
 /* The daemon as a whole: one loop, the pool, two listeners, and who is connected to them.
  *
- * It sleeps unless somebody says something; while anything is granted, or something waits that no event announces, it
- * wakes once a second, less often when nothing changes, and while anyone waits for slots more often. SIGTERM and SIGINT end it: nothing more is granted, answers that wait for room are given a
- * moment, and what is granted is left as it is, since processes are using it. SIGHUP reads the configuration again. */
+ * It sleeps unless somebody says something, waits for slots (then it looks again soon), or is to be watched (watch.h).
+ * SIGTERM and SIGINT end it: nothing more is granted, answers that wait for room are given a moment, and what is granted
+ * is left as it is, since processes are using it. SIGHUP reads the configuration again. */
 
 #include "daemon/config.h"
 #include "daemon/listener.h"
 #include "daemon/notify.h"
 #include "daemon/pool.h"
+#include "daemon/watch.h"
 #include "shared/features.h"
 
 #include <stdbool.h>
@@ -26,11 +27,6 @@ struct ServerCounters {
     uint64_t accepted; /* connections */
     uint64_t refused;  /* requests and connections */
     uint64_t cut_off;  /* connections, for breaking the protocol */
-};
-
-/* What changes when anything does: as it was at the last tick. */
-struct ServerPulse {
-    uint64_t accepted, grants, n_clients, resident_bytes;
 };
 
 struct Server {
@@ -48,9 +44,7 @@ struct Server {
     struct Admin *admin_list;
     unsigned n_admins;
     uv_signal_t signals[3];
-    uv_timer_t tick;
-    uint64_t tick_ms;    /* until the next one */
-    struct ServerPulse pulse;
+    struct Watch watch;
     uv_timer_t reclaim;  /* while memory is to be given back, but not at once */
     uv_timer_t rescan;   /* while anyone waits for slots */
     uint64_t rescan_ms, n_waits;
@@ -73,7 +67,10 @@ void server_run(struct Server *server);
 /* Requests and connections refused since start, those included for which there was no descriptor. */
 uint64_t server_count_refused(const struct Server *server);
 
-/* A descriptor has become free. */
-void server_fd_closed(struct Server *server);
+/* A descriptor may have become free. */
+void server_resume_listeners(struct Server *server);
+
+/* Tell the service manager how many clients and slots there are. */
+void server_tell_status(struct Server *server);
 
 #endif

@@ -2,6 +2,7 @@
 #include "daemon/session.h"
 
 #include "daemon/log.h"
+#include "daemon/text.h"
 #include "shared/features.h"
 
 #include <errno.h>
@@ -27,20 +28,11 @@ static void command_copy(char command[WIRE_NAME_BYTES], const char *text, size_t
 /* For people only: empty where /proc does not tell. */
 static void command_read(char command[WIRE_NAME_BYTES], pid_t pid) {
     char path[40], text[WIRE_NAME_BYTES];
-    ssize_t n;
-    int fd;
 
     *command = '\0';
     snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    n = read(fd, text, sizeof(text));
-    close(fd);
-    if (n > 0 && text[n - 1] == '\n')
-        n--;
-    if (n > 0)
-        command_copy(command, text, (size_t)n);
+    if (!text_read(text, sizeof(text), path))
+        command_copy(command, text, strcspn(text, "\n"));
 }
 
 static int identity_read(int socket, struct ClientIdentity *identity, int *pidfdp, struct Error *error) {
@@ -149,7 +141,7 @@ static void session_end(struct Session *session, const char *why) {
     close(session->pidfd);
     session->client = client_free(session->client);
     session_unlink(session);
-    server_fd_closed(session->server);
+    server_resume_listeners(session->server);
 }
 
 /* fds in flight are bounded over all clients: one that goes on without having received its own would use up the
@@ -180,7 +172,7 @@ static void session_disconnect(struct Session *session, const char *why) {
     if (!session->owes_fd && client_is_spent(session->client))
         session_end(session, "nothing was in use");
     else
-        server_fd_closed(session->server);
+        server_resume_listeners(session->server);
 }
 
 /* One last Error, if there is room for it, and the connection ends. */
@@ -306,6 +298,7 @@ static void session_open_slab(struct Session *session, uint64_t id, const Wasmpo
     }
     wire_shape_get(&shape, asked);
     client_measure(session->client);
+    client_follow_cgroup(session->client);
     r = client_open_slab(session->client, &shape, asked->want, &slab, &granted, &error);
     if (r) {
         session_answer_failure(session, id, r, &error);

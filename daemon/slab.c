@@ -130,6 +130,9 @@ void slab_measure(struct Slab *slab) {
         return;
     gauge = &client->pool->gauges.all[slab->gauge];
     resident = gauge_read(gauge);
+    if (resident == slab->resident_bytes)
+        return;
+    cgroup_charge(client->cgroup, resident - slab->resident_bytes);
     client->resident_bytes += resident - slab->resident_bytes;
     client->user->resident_bytes += resident - slab->resident_bytes;
     client->pool->resident_bytes += resident - slab->resident_bytes;

@@ -56,8 +56,8 @@ static uint64_t trim_idle_slab(struct Slab *slab, struct Pool *pool, uint64_t no
         if (!bytes || grant_trim(slab, i))
             continue;
         slab->records[i].seen_idle = 0;
-        pool->counters.trim.idle_slots++;
-        pool->counters.trim.idle_bytes += bytes;
+        pool->counters.trims[TRIM_IDLE].slots++;
+        pool->counters.trims[TRIM_IDLE].bytes += bytes;
         n++;
     }
     return n;
@@ -123,39 +123,45 @@ static size_t trim_gather(struct Pool *pool, uint64_t now_ms, TrimFilter belongs
     for (struct Client *client = pool->clients; client; client = client->next) {
         if (belongs && !belongs(client, data))
             continue;
-        for (struct Slab *slab = client->slabs; slab && n < TRIM_SCAN_MAX; slab = slab->next)
+        for (struct Slab *slab = client->slabs; slab && n < TRIM_SCAN_MAX; slab = slab->next) {
+            slab_measure(slab);
             if (slab->n_granted && slab->resident_bytes)
                 n = trim_gather_slab(slab, now_ms, candidates, n, TRIM_SCAN_MAX);
+        }
     }
     return n;
 }
 
-uint64_t trim_warm(struct Pool *pool, uint64_t bytes, uint64_t now_ms, TrimFilter belongs, const void *data) {
-    struct TrimCandidate *candidates = bytes ? malloc(TRIM_SCAN_MAX * sizeof(*candidates)) : NULL;
-    struct TrimCounters *counters = &pool->counters.trim;
-    uint64_t trimmed = 0;
+static uint64_t greater(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
+static uint64_t trim_goal(const struct TrimAsk *ask, const struct TrimCandidate *candidates, size_t n) {
+    uint64_t all = 0;
+
+    for (size_t i = 0; i < n; i++)
+        all += candidates[i].bytes;
+    return greater(greater(ask->bytes, ask->half ? all / 2 : 0), all > ask->keep_bytes ? all - ask->keep_bytes : 0);
+}
+
+uint64_t trim_warm(struct Pool *pool, const struct TrimAsk *ask, uint64_t now_ms) {
+    struct TrimCandidate *candidates = malloc(TRIM_SCAN_MAX * sizeof(*candidates));
+    struct TrimCount *count = &pool->counters.trims[ask->why];
+    uint64_t goal, trimmed = 0;
     size_t n;
 
     if (!candidates)
         return 0; /* tried again at the next tick */
-    n = trim_gather(pool, now_ms, belongs, data, candidates);
+    n = trim_gather(pool, now_ms, ask->belongs, ask->data, candidates);
+    goal = trim_goal(ask, candidates, n);
     qsort(candidates, n, sizeof(*candidates), candidate_compare);
-    for (size_t i = 0; i < n && i < TRIM_BATCH_MAX && trimmed < bytes; i++) {
+    for (size_t i = 0; i < n && i < TRIM_BATCH_MAX && trimmed < goal; i++) {
         if (grant_trim(candidates[i].slab, candidates[i].slot))
             continue;
         trimmed += candidates[i].bytes;
-        counters->pressure_slots++;
-        counters->pressure_bytes += candidates[i].bytes;
+        count->slots++;
+        count->bytes += candidates[i].bytes;
     }
     free(candidates);
     return trimmed;
-}
-
-uint64_t trim_budget_excess(const struct Pool *pool) {
-    const struct PoolBounds *bounds = &pool->bounds;
-    uint64_t percent = bounds->resident_bytes_max / 100;
-
-    if (!bounds->resident_bytes_max || pool->resident_bytes <= percent * bounds->budget_high_percent)
-        return 0;
-    return pool->resident_bytes - percent * bounds->budget_low_percent;
 }

@@ -19,16 +19,23 @@
  * slots were trimmed. */
 uint64_t trim_idle(struct Pool *pool, uint64_t now_ms);
 
-/* Whose memory is to be trimmed; NULL: everyone's. */
 typedef bool (*TrimFilter)(const struct Client *client, const void *data);
 
-/* Trim idle slots that have pages until about `bytes` are on their way back: the coldest first, by how often the time
- * since they were taken doubles, and of equally cold ones the largest. Returns the bytes; fewer than asked for when there
- * are no more, or no more were looked at. */
-uint64_t trim_warm(struct Pool *pool, uint64_t bytes, uint64_t now_ms, TrimFilter belongs, const void *data);
+struct TrimAsk {
+    enum TrimWhy why;
+    TrimFilter belongs; /* whose; NULL: everyone's */
+    const void *data;   /* for the filter */
+    /* How much of what these hold is to go: the most that any of these says. */
+    uint64_t bytes;      /* so much, */
+    uint64_t keep_bytes; /* what is beyond that; TRIM_KEEP_ALL: nothing */
+    bool half;           /* half of it */
+};
 
-/* By how much the pool's resident bytes exceed what its budget allows idle memory to fill them up to: what is to be
- * trimmed now. 0 below budget_high_percent. */
-uint64_t trim_budget_excess(const struct Pool *pool);
+#define TRIM_KEEP_ALL UINT64_MAX
+
+/* Trim idle slots that have pages until about as much is on its way back as is asked for: the coldest first, by how often
+ * the time since they were taken doubles, and of equally cold ones the largest. Returns the bytes; fewer than asked for
+ * when there are no more, or no more were looked at. */
+uint64_t trim_warm(struct Pool *pool, const struct TrimAsk *ask, uint64_t now_ms);
 
 #endif

@@ -48,6 +48,19 @@ static void status_print_features(const Wasmpool__StatusReport *report) {
     }
 }
 
+static void status_print_trims(const Wasmpool__StatusReport *report) {
+    char why[TEXT_BYTES], size[TEXT_BYTES];
+
+    printf("trimmed     ");
+    for (size_t i = 0; i < report->n_trims; i++) {
+        const Wasmpool__TrimUse *trim = report->trims[i];
+
+        printf("%s %s: %" PRIu64 " slots, %s", i ? ";" : "", text_clean(why, trim->why), trim->slots,
+               text_size(size, trim->bytes));
+    }
+    printf("\n");
+}
+
 static void status_print(const Wasmpool__StatusReport *report) {
     char buffer[TEXT_BYTES];
 
@@ -59,6 +72,9 @@ static void status_print(const Wasmpool__StatusReport *report) {
     printf("since start  %" PRIu64 " connections accepted, %" PRIu64 " refusals, %" PRIu64 " cut off, %" PRIu64
            " slots granted, at most %" PRIu64 " memories at one time\n",
            report->accepted, report->refused, report->cut_off, report->grants, report->granted_most);
+    status_print_trims(report);
+    printf("cgroups      %" PRIu64 " of workers, and above; %" PRIu64 " limit memory\n", report->cgroups,
+           report->cgroups_limited);
     status_print_kinds(report);
     status_print_limits(report);
     status_print_features(report);
@@ -107,9 +123,22 @@ static json_t *status_features_json(const Wasmpool__StatusReport *report) {
     return object;
 }
 
+static json_t *status_trims_json(const Wasmpool__StatusReport *report) {
+    json_t *object = json_object();
+    char why[TEXT_BYTES];
+
+    for (size_t i = 0; i < report->n_trims; i++) {
+        const Wasmpool__TrimUse *trim = report->trims[i];
+
+        json_object_set_new(object, text_clean(why, trim->why),
+                            json_pack("{sI sI}", "slots", (json_int_t)trim->slots, "bytes", (json_int_t)trim->bytes));
+    }
+    return object;
+}
+
 static int status_print_json(const Wasmpool__StatusReport *report, struct wasmpool_error *error) {
     char version[TEXT_BYTES];
-    json_t *root = json_pack("{ss sI sI sI sI sI sI sI sI sI sI sI sI so so so}", "version",
+    json_t *root = json_pack("{ss sI sI sI sI sI sI sI sI sI sI sI sI so so so so sI sI}", "version",
                              text_clean(version, report->version), "pid", (json_int_t)report->pid, "uptime_ms",
                              (json_int_t)report->uptime_ms, "connections", (json_int_t)report->connections,
                              "connections_max", (json_int_t)report->connections_max, "disconnected",
@@ -118,7 +147,8 @@ static int status_print_json(const Wasmpool__StatusReport *report, struct wasmpo
                              (json_int_t)report->refused, "cut_off", (json_int_t)report->cut_off, "grants",
                              (json_int_t)report->grants, "granted_most", (json_int_t)report->granted_most, "kinds",
                              status_kinds_json(report), "limits", status_limits_json(report), "features",
-                             status_features_json(report));
+                             status_features_json(report), "trims", status_trims_json(report), "cgroups",
+                             (json_int_t)report->cgroups, "cgroups_limited", (json_int_t)report->cgroups_limited);
 
     if (!root)
         return failure_errno(error, -ENOMEM, "the report");

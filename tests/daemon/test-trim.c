@@ -52,8 +52,8 @@ TrimTest(gives_back_the_pages_of_a_slot_that_is_not_used) {
     expect_eq(pool.resident_bytes, 0);
     expect_eq(lease_load(slab_entry(slab, 0)), lease_word(1, LEASE_IDLE));
     expect_eq(slab->n_granted, 2);
-    expect_eq(pool.counters.trim.idle_slots, 1);
-    expect_eq(pool.counters.trim.idle_bytes, 3 * PAGE);
+    expect_eq(pool.counters.trims[TRIM_IDLE].slots, 1);
+    expect_eq(pool.counters.trims[TRIM_IDLE].bytes, 3 * PAGE);
 }
 
 TrimTest(looks_for_idle_slots_once_in_the_time_that_they_have) {
@@ -130,6 +130,10 @@ TrimTest(gets_round_to_every_slab) {
 
 /* ------------------------------------------------------------------------------------------------ pressure */
 
+static uint64_t trim_bytes(uint64_t bytes) {
+    return trim_warm(&pool, &(struct TrimAsk){.why = TRIM_HOST, .bytes = bytes, .keep_bytes = TRIM_KEEP_ALL}, 100000);
+}
+
 TrimTest(under_pressure_takes_the_coldest_first) {
     struct Slab *slab = slab_of(1, 3);
 
@@ -138,7 +142,7 @@ TrimTest(under_pressure_takes_the_coldest_first) {
     set_taken(slab, 0, 90000);
     set_taken(slab, 1, 1000);
     set_taken(slab, 2, 99000);
-    expect_eq(trim_warm(&pool, PAGE, 100000, NULL, NULL), PAGE);
+    expect_eq(trim_bytes(PAGE), PAGE);
     expect_eq(generation_of(slab, 1), 1);
     expect_eq(generation_of(slab, 0) + generation_of(slab, 2), 0);
     core_reclaim(&pool);
@@ -151,9 +155,9 @@ TrimTest(under_pressure_takes_the_largest_of_equally_cold_ones) {
         fill(slab, i, i == 1 ? 5 : 1);
         set_taken(slab, i, 50000 + i);
     }
-    expect_eq(trim_warm(&pool, 1, 100000, NULL, NULL), 5 * PAGE);
+    expect_eq(trim_bytes(1), 5 * PAGE);
     expect_eq(generation_of(slab, 1), 1);
-    expect_eq(pool.counters.trim.pressure_slots, 1);
+    expect_eq(pool.counters.trims[TRIM_HOST].slots, 1);
     core_reclaim(&pool);
 }
 
@@ -164,7 +168,7 @@ TrimTest(under_pressure_believes_no_time_to_come) {
     fill(slab, 1, 1);
     set_taken(slab, 0, 1000);
     atomic_store(&slab_entry(slab, 1)->taken_ns, UINT64_MAX);
-    trim_warm(&pool, 1, 100000, NULL, NULL);
+    trim_bytes(1);
     expect_eq(generation_of(slab, 1), 1);
     expect_eq(generation_of(slab, 0), 0);
     core_reclaim(&pool);
@@ -180,21 +184,34 @@ TrimTest(under_pressure_takes_from_those_it_is_about) {
 
     fill(one, 0, 1);
     fill(two, 0, 1);
-    expect_eq(trim_warm(&pool, UINT64_MAX, 1000, is_of_user_2, NULL), PAGE);
+    expect_eq(trim_warm(&pool, &(struct TrimAsk){.belongs = is_of_user_2, .bytes = UINT64_MAX}, 1000), PAGE);
     expect_eq(generation_of(one, 0), 0);
     expect_eq(generation_of(two, 0), 1);
     core_reclaim(&pool);
 }
 
-TrimTest(of_the_budget_goes_from_high_to_low) {
+TrimTest(under_pressure_gives_back_half_or_what_is_beyond_what_may_be_kept) {
     struct Slab *slab = slab_of(1, 4);
 
-    pool.bounds.resident_bytes_max = 1000 * PAGE;
-    pool.bounds.budget_high_percent = 90;
-    pool.bounds.budget_low_percent = 80;
-    pool.resident_bytes = 900 * PAGE;
-    expect_eq(trim_budget_excess(&pool), 0);
-    pool.resident_bytes = 901 * PAGE;
-    expect_eq(trim_budget_excess(&pool), 101 * PAGE);
-    pool.resident_bytes = slab->resident_bytes;
+    for (uint32_t i = 0; i < 4; i++)
+        fill(slab, i, 2);
+    expect_eq(trim_warm(&pool, &(struct TrimAsk){.keep_bytes = 8 * PAGE}, 1000), 0);
+    expect_eq(trim_warm(&pool, &(struct TrimAsk){.keep_bytes = 7 * PAGE}, 1000), 2 * PAGE);
+    core_reclaim(&pool);
+    expect_eq(trim_warm(&pool, &(struct TrimAsk){.half = true, .keep_bytes = TRIM_KEEP_ALL}, 1000), 4 * PAGE);
+    core_reclaim(&pool);
+    expect_eq(trim_warm(&pool, &(struct TrimAsk){.keep_bytes = 0}, 1000), 2 * PAGE);
+    core_reclaim(&pool);
+    pool_measure(&pool);
+    expect_eq(pool.resident_bytes, 0);
+}
+
+/* How much there is is looked at then: the gauge may be late. */
+TrimTest(under_pressure_sees_what_has_just_been_written) {
+    struct Slab *slab = slab_of(1, 1);
+
+    cr_assert_eq(pwrite(slab->fd, "x", 1, 0), 1);
+    expect_eq(slab->resident_bytes, 0);
+    expect_eq(trim_bytes(1), PAGE);
+    core_reclaim(&pool);
 }

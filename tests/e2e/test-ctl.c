@@ -62,6 +62,8 @@ Test(ctl, status_in_json_is_what_the_daemon_is) {
     expect_eq(number(root, "disconnected"), 0);
     expect_eq(number(root, "users"), 1);
     expect_eq(number(root, "resident_bytes"), 3 * 65536);
+    expect_eq(json_object_size(json_object_get(root, "trims")), 4);
+    expect_eq(number(json_object_get(json_object_get(root, "trims"), "cgroup"), "slots"), 0);
     expect_eq(number(memory, "bound"), 1000);
     expect_eq(number(memory, "busy"), 3);
     expect_eq(number(memory, "granted"), rig_status().granted[KIND_MEMORY]);
