@@ -520,6 +520,11 @@ $(test_daemon): %: %.o $(BUILD)/internal-tests.a $(BUILD)/internal-daemon.a $(BU
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ $(criterion_libs) $(daemon_libs)
 
+# What the defects of tests/stress/defect.h stand in front of.
+defect_calls := track_restore tracker_scan tracker_arm tracker_count image_find reset_switch mapping_protect
+
+$(BUILD)/tests/stress/reset-cycles: override LDFLAGS += $(defect_calls:%=-Wl,--wrap=%)
+
 $(filter-out %/wasm2c-threads,$(test_stress)): %: %.o $(BUILD)/internal-tests.a $(BUILD)/internal-client.a \
                                                $(BUILD)/internal-shared.a
 	$(call say,LINK)
@@ -535,7 +540,7 @@ check_commands += "$(MAKE) -s check-wasm" "$(MAKE) -s check-wasm-executor" "$(MA
                   "tests/e2e/thumbs.sh $(BUILD)" \
                   "tests/e2e/readme.sh $(BUILD) $(CC)$(if $(SANITIZE), -fsanitize=$(SANITIZE))" \
                   "tests/e2e/systemd.sh $(BUILD)"
-check_commands += "tests/wabt/run.sh $(BUILD)" $(BUILD)/tests/fuzz/replay
+check_commands += "tests/wabt/run.sh $(BUILD)" $(BUILD)/tests/fuzz/replay "tests/stress/defects.sh $(BUILD)"
 check_needs    += $(programs) $(BUILD)/thumbs-images $(BUILD)/with-daemon $(BUILD)/tests/wabt/compare \
                   $(BUILD)/tests/fuzz/replay
 endif

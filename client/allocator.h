@@ -13,9 +13,11 @@ struct MemoryRequest {
     uint32_t index; /* in its module's index space, for messages */
     const char *label;
     const struct Image *image; /* NULL: it begins as zero */
-    const struct wasmpool_module *keep; /* the image's module, if the memory shall keep it; NULL: an instance does */
+    struct Planner *planner;   /* of its module; NULL: it has none */
+    const struct wasmpool_module *keep; /* its module, if the memory shall keep it; NULL: an instance does */
     const struct wasmpool_limiter *limiter;
     uint64_t deadline_ns; /* see wasmpool_request */
+    bool pinned;          /* the same */
 };
 
 struct TableRequest {

@@ -174,28 +174,30 @@ struct Images *images_free(struct Images *images) {
 
 /* ------------------------------------------------------------------------------------------------ using one */
 
+struct ImagePiece image_find(const struct Image *image, uint64_t from, uint64_t to, uint32_t *nextp) {
+    const struct ImageExtent *extent;
+
+    while (image && *nextp < image->n_extents && image->extents[*nextp].to <= from)
+        ++*nextp;
+    if (!image || *nextp == image->n_extents || image->extents[*nextp].from >= to)
+        return (struct ImagePiece){.to = to};
+    extent = &image->extents[*nextp];
+    if (extent->from > from)
+        return (struct ImagePiece){.to = extent->from};
+    return (struct ImagePiece){extent->to < to ? extent->to : to, image->bytes + (from - image->origin)};
+}
+
 void image_restore(const struct Image *image, uint8_t *base, uint64_t from, uint64_t to, bool is_hole,
                    uint32_t *nextp) {
-    while (image && *nextp < image->n_extents && from < to) {
-        const struct ImageExtent *extent = &image->extents[*nextp];
-        uint64_t end = extent->to < to ? extent->to : to;
+    while (from < to) {
+        struct ImagePiece piece = image_find(image, from, to, nextp);
 
-        if (extent->to <= from) {
-            ++*nextp;
-            continue;
-        }
-        if (extent->from >= to)
-            break;
-        if (extent->from > from) {
-            if (!is_hole)
-                memset(base + from, 0, extent->from - from);
-            from = extent->from;
-        }
-        memcpy(base + from, image->bytes + (from - image->origin), end - from);
-        from = end;
+        if (piece.source)
+            memcpy(base + from, piece.source, piece.to - from);
+        else if (!is_hole)
+            memset(base + from, 0, piece.to - from);
+        from = piece.to;
     }
-    if (from < to && !is_hole)
-        memset(base + from, 0, to - from);
 }
 
 void image_copy(const struct Image *image, uint8_t *base) {

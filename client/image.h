@@ -36,6 +36,16 @@ bool images_are_possible(const struct wasmpool_module *module);
 int images_new(const struct wasmpool_module *module, struct Images **imagesp, struct wasmpool_error *error);
 struct Images *images_free(struct Images *images);
 
+/* From a place in a memory, what its image, which may be NULL, has up to `to`: bytes to copy, or nothing but zero. */
+struct ImagePiece {
+    uint64_t to;
+    const uint8_t *source; /* NULL: zero */
+};
+
+/* The piece that begins at `from`, and ends at `to` at the latest. `*nextp` is the extent to begin at, 0 at first; calls
+ * with rising `from` share it. */
+struct ImagePiece image_find(const struct Image *image, uint64_t from, uint64_t to, uint32_t *nextp);
+
 /* Write what the memory at `base` has in [from, to) by its image, which may be NULL: zero where the image has nothing,
  * or with `is_hole` not even that, as the memory is known to be zero there. `*nextp` is the extent to begin at, 0 at
  * first; calls with rising `from` share it. */

@@ -17,12 +17,12 @@ static int instance_reserve(struct Slot *slot, size_t bytes, struct wasmpool_err
     if (slot->handle_bytes >= bytes)
         return 0;
     bytes = (bytes + INSTANCE_ALIGN - 1) & ~(size_t)(INSTANCE_ALIGN - 1);
-    handle = aligned_alloc(INSTANCE_ALIGN, bytes);
+    handle = bytes <= UINT32_MAX ? aligned_alloc(INSTANCE_ALIGN, bytes) : NULL;
     if (!handle)
         return failure_errno(error, -ENOMEM, "an instance handle");
     free(slot->handle);
     slot->handle = handle;
-    slot->handle_bytes = bytes;
+    slot->handle_bytes = (uint32_t)bytes;
     return 0;
 }
 

@@ -40,7 +40,11 @@ static int memory_ask(const struct wasmpool_memory_type *type, const struct wasm
 static int memory_prepare(struct Taken *taken, const struct Image *image, uint64_t bytes,
                           struct wasmpool_error *error) {
     uint8_t *base = slab_slot_base(taken->slab, taken->index);
-    int r = reset_switch(taken, image);
+    int r;
+
+    if (taken->slot->provenance == PROVENANCE_EMPTY)
+        track_forget(taken->slot->track);
+    r = reset_switch(taken, image);
 
     if (r) {
         pool_forget_warm(taken->slab->shelf->pool, taken->slot);
@@ -57,6 +61,7 @@ static int memory_prepare(struct Taken *taken, const struct Image *image, uint64
     }
     reset_fill(taken, image);
     taken->slot->image = image;
+    taken->slot->initial = bytes;
     return 0;
 }
 
@@ -78,7 +83,10 @@ int memory_allocate(struct wasmpool *pool, const struct MemoryRequest *request, 
         r = memory_prepare(&taken, request->image, bytes, error);
     if (r)
         return r;
-    taken.slot->module = request->image ? request->keep : NULL;
+    taken.slot->module = request->keep;
+    taken.slot->planner = request->pinned    ? NULL
+                          : request->planner ? request->planner
+                                             : pool_planner(pool, bytes);
     if (taken.slot->module)
         module_ref(taken.slot->module, slab_slot_number(taken.slab, taken.index));
     pool_forget_warm(pool, taken.slot);
@@ -126,7 +134,11 @@ PUBLIC void wasmpool_deallocate_memory(struct wasmpool *pool, struct wasmpool_me
         return;
     module = taken.slot->module;
     *memory = (struct wasmpool_memory){.allocation = WASMPOOL_NO_ALLOCATION};
-    r = reset_slot(&taken, taken.slot->image, taken.slot->accessible, memory_keep(pool, taken.slot));
+    r = reset_slot(&taken, &(struct ResetAsk){.image = taken.slot->image,
+                                              .used = taken.slot->accessible,
+                                              .keep = memory_keep(pool, taken.slot),
+                                              .planner = taken.slot->planner,
+                                              .initial = taken.slot->initial});
     if (taken.slot->provenance != PROVENANCE_CLEAN)
         pool_forget_warm(pool, taken.slot);
     if (module)
@@ -181,9 +193,11 @@ int memories_allocate(struct wasmpool *pool, const struct wasmpool_request *requ
             .index = module->counts.imported_memories + i,
             .label = label,
             .image = images ? images->at[i] : NULL,
+            .planner = &module->template->planners[i],
             .keep = keep,
             .limiter = request->limiter,
             .deadline_ns = request->deadline_ns,
+            .pinned = request->pinned,
         };
 
         r = memory_allocate(pool, &one, &memories->at[memories->count], error);

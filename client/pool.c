@@ -3,6 +3,7 @@
 
 #include "client/channel.h"
 #include "client/demand.h"
+#include "client/track.h"
 #include "shared/clock.h"
 #include "shared/paths.h"
 
@@ -28,6 +29,36 @@ uint64_t pool_total(const struct wasmpool *pool, enum Kind kind) {
 
 const char *pool_total_name(enum Kind kind) {
     return kind == KIND_MEMORY ? "total_memories" : kind == KIND_TABLE ? "total_tables" : "total_core_instances";
+}
+
+/* ------------------------------------------------------------------------------------------------ tracking */
+
+static void pool_try_tracker(struct wasmpool *pool) {
+    pthread_mutex_lock(&pool->tracker_lock);
+    if (!atomic_load(&pool->tracker_tried))
+        tracker_init(&pool->tracker, pool->limits.pagemap_scan == LIMIT_AUTO_NO ? TRACKER_NONE : TRACKER_COUNT);
+    atomic_store_explicit(&pool->tracker_tried, true, memory_order_release);
+    pthread_mutex_unlock(&pool->tracker_lock);
+}
+
+const struct Tracker *pool_tracker(struct wasmpool *pool) {
+    if (__builtin_expect(!atomic_load_explicit(&pool->tracker_tried, memory_order_acquire), 0))
+        pool_try_tracker(pool);
+    return pool->tracker.way == TRACKER_NONE ? NULL : &pool->tracker;
+}
+
+struct Planner *pool_planner(struct wasmpool *pool, uint64_t bytes) {
+    uint64_t pages = bytes / WASM_PAGE_BYTES;
+    unsigned i = pages ? 63 - (unsigned)__builtin_clzll(pages) : 0;
+
+    return &pool->planners[i < POOL_PLANNERS_N ? i : POOL_PLANNERS_N - 1];
+}
+
+/* Where it is asked for by name, it must be there. */
+static int pool_check_tracker(struct wasmpool *pool, struct wasmpool_error *error) {
+    if (pool->limits.pagemap_scan != LIMIT_AUTO_YES || pool_tracker(pool))
+        return 0;
+    return error_set(failure(error), ERROR_UNSUPPORTED, "pagemap_scan is set to yes, but %s", pool->tracker.why);
 }
 
 /* ------------------------------------------------------------------------------------------------ slabs */
@@ -72,6 +103,7 @@ int pool_new_slab(struct wasmpool *pool, struct Shelf *shelf, const struct Shape
     slab->shelf = shelf;
     slab->connection = NULL;
     slab->spare = false;
+    slab->watched = false;
     slab->most = shape->count;
     slab->n_granted = 0;
     slab->announced = (struct Announcement){0};
@@ -87,6 +119,7 @@ int pool_new_slab(struct wasmpool *pool, struct Shelf *shelf, const struct Shape
         slot->warm = slot->marked = false;
         slot->provenance = PROVENANCE_EMPTY;
         slot->image_id = 0;
+        track_forget(slot->track);
     }
     *slabp = slab;
     return 0;
@@ -327,6 +360,8 @@ static int pool_start(struct wasmpool *pool, const struct wasmpool_options *opti
     if (!r && !remote)
         r = limits_check(&pool->limits, failure(error));
     if (!r)
+        r = pool_check_tracker(pool, error);
+    if (!r)
         r = pool_init_shelves(pool, error);
     if (!remote && pool->table_shelves[0] != pool->table_shelves[1]) {
         pool->tables[0].kin = &pool->tables[1];
@@ -353,6 +388,10 @@ PUBLIC int wasmpool_open(struct wasmpool **poolp, const struct wasmpool_options 
         return failure_errno(error, -ENOMEM, "an allocator");
     memset(pool, 0, sizeof(*pool));
     pthread_mutex_init(&pool->lock, NULL);
+    pthread_mutex_init(&pool->tracker_lock, NULL);
+    tracker_init(&pool->tracker, TRACKER_NONE);
+    for (unsigned i = 0; i < POOL_PLANNERS_N; i++)
+        planner_init(&pool->planners[i]);
     pool->n_lanes = pool_count_lanes();
     r = pool_start(pool, options ? options : &none, error);
     if (r) {
@@ -373,8 +412,10 @@ static struct Slab *pool_free_slab(struct wasmpool *pool, struct Slab *slab, boo
         mapping_deinit(&slab->mapping);
     if (slab->fd >= 0)
         close(slab->fd);
-    for (uint32_t i = 0; i < slab->capacity; i++)
+    for (uint32_t i = 0; i < slab->capacity; i++) {
         free(slab->slots[i].handle);
+        track_free(slab->slots[i].track);
+    }
     free(slab);
     return next;
 }
@@ -414,6 +455,8 @@ PUBLIC struct wasmpool *wasmpool_close(struct wasmpool *pool) {
     if (pool->alive)
         munmap((void *)pool->alive, (size_t)sysconf(_SC_PAGESIZE));
     pthread_mutex_destroy(&pool->lock);
+    pthread_mutex_destroy(&pool->tracker_lock);
+    tracker_deinit(&pool->tracker);
     free(pool->name);
     free(pool);
     return NULL;

@@ -5,6 +5,7 @@
 /* struct wasmpool: the allocator of one process. */
 
 #include "client/channel.h"
+#include "client/planner.h"
 #include "client/shelf.h"
 #include "client/source.h"
 #include "shared/limits.h"
@@ -14,6 +15,7 @@
 
 /* Slabs at one time, those that only drain included: more than LEASE_SLABS_MAX, which bounds one connection's. */
 #define POOL_SLABS_MAX 4096
+#define POOL_PLANNERS_N 17 /* sizes of 2^0 to 2^16 wasm pages */
 
 struct wasmpool {
     /* A page that fork(2) wipes: 0 in a child. getpid(2) would be a system call each time. */
@@ -38,6 +40,11 @@ struct wasmpool {
     struct Slab *spares;           /* records of unmapped slabs */
     uint32_t n_slabs, n_mapped;
     _Atomic bool is_untended;       /* see pool_defer */
+    /* What was written, and how slots are reset: see tracker.h. Tried when it is needed first, under a lock of its own. */
+    pthread_mutex_t tracker_lock;
+    _Atomic bool tracker_tried;
+    struct Tracker tracker;
+    struct Planner planners[POOL_PLANNERS_N]; /* of memories that belong to no module, by size */
     struct Slab *_Atomic returned;  /* slabs of which recalled slots have come back */
     struct Slab *_Atomic slabs[POOL_SLABS_MAX]; /* by number */
 };
@@ -68,6 +75,12 @@ static inline void pool_forget_warm(struct wasmpool *pool, struct Slot *slot) {
     slot->warm = false;
     atomic_fetch_sub(&pool->n_warm, 1);
 }
+
+/* NULL: nothing can be tracked. */
+const struct Tracker *pool_tracker(struct wasmpool *pool);
+
+/* Of a memory that begins with so many bytes, and belongs to no module. */
+struct Planner *pool_planner(struct wasmpool *pool, uint64_t bytes);
 
 uint64_t pool_total(const struct wasmpool *pool, enum Kind kind);
 const char *pool_total_name(enum Kind kind);

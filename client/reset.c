@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "client/reset.h"
 
+#include "client/pool.h"
+#include "shared/clock.h"
 #include "shared/memfd.h"
 
 #include <errno.h>
@@ -17,16 +19,20 @@ int reset_empty(struct Taken *taken) {
     int r = memfd_punch(slab->fd, shape_slot_offset(&slab->shape, taken->index), slab->shape.slot_bytes);
 
     reset_holds(taken->slot, NULL);
+    track_forget(taken->slot->track);
     taken->slot->provenance = r ? PROVENANCE_UNKNOWN : PROVENANCE_EMPTY;
     return r;
 }
 
-/* Restore those of the slot's pages that exist, from the first on, as long as they are at most `keep` bytes. Returns
- * the number of bytes up to which the slot is as the image says, or a negative errno. A hole where the image has
- * something can only come from outside (MADV_REMOVE); it costs nothing to look. */
-static int64_t reset_extents(struct Taken *taken, const struct Image *image, uint64_t used, uint64_t keep) {
+/* ------------------------------------------------------------------------------------------------ what exists */
+
+/* Restore those of the slot's pages that exist, from `done` on, as long as they are at most `keep` bytes. Returns the
+ * number of bytes up to which the slot is as the image says, or a negative errno. A hole where the image has something
+ * can only come from outside (MADV_REMOVE); it costs nothing to look. */
+static int64_t reset_extents(struct Taken *taken, const struct Image *image, uint64_t done, uint64_t used,
+                             uint64_t keep) {
     struct Slab *slab = taken->slab;
-    uint64_t origin = shape_slot_offset(&slab->shape, taken->index), done = 0;
+    uint64_t origin = shape_slot_offset(&slab->shape, taken->index);
     uint8_t *base = slab_slot_base(slab, taken->index);
     uint32_t next = 0;
 
@@ -62,36 +68,184 @@ static void reset_is_clean(struct Slot *slot, const struct Image *image) {
     slot->provenance = PROVENANCE_CLEAN;
 }
 
-static int reset_keep(struct Taken *taken, const struct Image *image, uint64_t used, uint64_t keep) {
+/* Whatever is known of it. */
+static int reset_existing(struct Taken *taken, const struct ResetAsk *ask, uint64_t keep) {
     struct Slab *slab = taken->slab;
-    uint32_t next = 0;
     int64_t done;
 
-    if (used <= RESET_ZERO_BYTES && used <= keep) {
-        image_restore(image, slab_slot_base(slab, taken->index), 0, used, false, &next);
-        reset_is_clean(taken->slot, image);
-        return 0;
-    }
+    track_forget(taken->slot->track);
     if (!keep)
         return reset_empty(taken);
-    done = reset_extents(taken, image, used, keep);
-    if (done < 0 || (image && (uint64_t)done < image->end))
+    done = reset_extents(taken, ask->image, 0, ask->used, keep);
+    if (done < 0 || (ask->image && (uint64_t)done < ask->image->end))
         return reset_empty(taken);
-    if ((uint64_t)done < used && memfd_punch(slab->fd, shape_slot_offset(&slab->shape, taken->index) + (uint64_t)done,
-                                             slab->shape.slot_bytes - (uint64_t)done))
+    if ((uint64_t)done < ask->used &&
+        memfd_punch(slab->fd, shape_slot_offset(&slab->shape, taken->index) + (uint64_t)done,
+                    slab->shape.slot_bytes - (uint64_t)done))
         return reset_empty(taken);
-    reset_is_clean(taken->slot, image);
+    reset_is_clean(taken->slot, ask->image);
     return 0;
 }
 
-int reset_slot(struct Taken *taken, const struct Image *image, uint64_t used, uint64_t keep) {
+static int reset_whole(struct Taken *taken, const struct ResetAsk *ask) {
+    uint32_t next = 0;
+
+    track_forget(taken->slot->track);
+    image_restore(ask->image, slab_slot_base(taken->slab, taken->index), 0, ask->used, false, &next);
+    reset_is_clean(taken->slot, ask->image);
+    return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------ what is hot */
+
+static bool reset_is_tracked(const struct Taken *taken, const struct ResetAsk *ask) {
+    const struct Track *track = taken->slot->track;
+
+    return track && track->armed && track->armed == ask->initial &&
+           track->image_id == (ask->image ? ask->image->id : 0);
+}
+
+/* It is clean: be told what is written from now on. What cannot be told will be looked for. */
+static void reset_begin_tracking(struct Taken *taken, const struct ResetAsk *ask, const struct Tracker *tracker) {
+    struct Slab *slab = taken->slab;
+    struct Slot *slot = taken->slot;
+
+    if (!slot->track)
+        slot->track = track_new();
+    if (!slot->track || slot->provenance != PROVENANCE_CLEAN)
+        return;
+    if (!atomic_load_explicit(&slab->watched, memory_order_acquire)) {
+        if (tracker_watch(tracker, slab->mapping.base, slab->mapping.bytes))
+            return;
+        atomic_store_explicit(&slab->watched, true, memory_order_release);
+    }
+    slot->track->count = tracker_count();
+    track_arm(slot->track, tracker, slab_slot_base(slab, taken->index), ask->initial, ask->image);
+}
+
+/* Can no page have become hot? Where that is not asked for, it is now and then all the same, twice in a row, to know what
+ * it would have saved. */
+static bool reset_is_still(struct Track *track, enum ResetWay way, struct PlannerSample *sample, bool timed) {
+    uint64_t start_ns = timed ? clock_now_ns() : 0, before = track->count;
+
+    *sample = (struct PlannerSample){0};
+    track->count = UINT64_MAX;
+    if (way != RESET_COUNT && !timed)
+        return false;
+    track->count = tracker_count();
+    sample->count_ns = timed ? clock_now_ns() - start_ns : 0;
+    sample->counted = before != UINT64_MAX;
+    sample->still = track->count == before;
+    return sample->still && way == RESET_COUNT;
+}
+
+static int reset_look(struct Taken *taken, const struct ResetAsk *ask, const struct Tracker *tracker) {
+    uint64_t start_ns = clock_now_ns();
+    int r = track_look(taken->slot->track, tracker, slab_slot_base(taken->slab, taken->index), ask->image);
+
+    planner_learn_scan(ask->planner, clock_now_ns() - start_ns);
+    return r;
+}
+
+/* Beyond what it began with nothing is armed: a memory that grew. */
+static int reset_grown(struct Taken *taken, const struct ResetAsk *ask) {
+    int64_t done;
+
+    if (ask->used <= ask->initial)
+        return 0;
+    done = reset_extents(taken, ask->image, ask->initial, ask->used, ask->keep - ask->initial);
+    if (done < 0)
+        return (int)done;
+    if ((uint64_t)done == ask->used)
+        return 0;
+    return memfd_punch(taken->slab->fd, shape_slot_offset(&taken->slab->shape, taken->index) + (uint64_t)done,
+                       taken->slab->shape.slot_bytes - (uint64_t)done);
+}
+
+static int reset_hot(struct Taken *taken, const struct ResetAsk *ask, const struct Tracker *tracker,
+                     enum ResetWay way) {
+    uint8_t *base = slab_slot_base(taken->slab, taken->index);
+    struct Track *track = taken->slot->track;
+    uint32_t turn = ++track->turn % PLANNER_EVERY;
+    bool timed = !turn || (way == RESET_SCAN && turn == 1);
+    uint64_t start_ns = timed ? clock_now_ns() : 0;
+    struct PlannerSample sample;
+    int r = 0;
+
+    if (!reset_is_still(track, way, &sample, timed))
+        r = reset_look(taken, ask, tracker);
+    if (r)
+        return r;
+    track_restore(track, base);
+    r = reset_grown(taken, ask);
+    if (r)
+        return r;
+    reset_is_clean(taken->slot, ask->image);
+    if (timed) {
+        sample.ns = clock_now_ns() - start_ns;
+        sample.hot = track->n_pages;
+        sample.pages = (uint32_t)(ask->initial / (uint64_t)sysconf(_SC_PAGESIZE));
+        planner_learn(ask->planner, &sample);
+    }
+    track_age(track, tracker, base);
+    return 0;
+}
+
+/* A slot that is not tracked yet, or of which too much was written to be told, is reset by what exists, and tracked from
+ * then on. */
+static int reset_tracked(struct Taken *taken, const struct ResetAsk *ask, const struct Tracker *tracker,
+                         enum ResetWay way) {
+    int r;
+
+    if (reset_is_tracked(taken, ask) && !reset_hot(taken, ask, tracker, way))
+        return 0;
+    r = reset_existing(taken, ask, ask->keep);
+    if (!r)
+        reset_begin_tracking(taken, ask, tracker);
+    return r;
+}
+
+/* ------------------------------------------------------------------------------------------------ all in all */
+
+/* All pages of a slot are written anyway: whether they were is not asked for. Now and then one is timed. */
+static int reset_planned_whole(struct Taken *taken, const struct ResetAsk *ask) {
+    struct Track *track = taken->slot->track;
+
+    if (track && !(++track->turn % PLANNER_EVERY))
+        planner_learn(ask->planner, &(struct PlannerSample){0});
+    return reset_whole(taken, ask);
+}
+
+static int reset_keep(struct Taken *taken, const struct ResetAsk *ask) {
+    const struct Tracker *tracker = NULL;
+    enum ResetWay way;
+
+    if (ask->used > ask->keep)
+        return reset_existing(taken, ask, ask->keep);
+    if (ask->used <= RESET_SMALL_BYTES)
+        return reset_whole(taken, ask);
+    if (ask->planner && ask->initial)
+        tracker = pool_tracker(taken->slab->shelf->pool);
+    if (!tracker)
+        return ask->used <= RESET_ZERO_BYTES ? reset_whole(taken, ask) : reset_existing(taken, ask, ask->keep);
+    way = planner_way(ask->planner);
+    if (way == RESET_WHOLE)
+        return reset_planned_whole(taken, ask);
+    return reset_tracked(taken, ask, tracker, tracker->way == TRACKER_SCAN ? RESET_SCAN : way);
+}
+
+int reset_slot(struct Taken *taken, const struct ResetAsk *asked) {
+    struct ResetAsk ask = *asked;
     int r;
 
     taken->slot->provenance = PROVENANCE_UNKNOWN;
-    keep -= keep % (uint64_t)sysconf(_SC_PAGESIZE);
-    r = reset_keep(taken, image, used, keep);
+    ask.keep -= ask.keep % (uint64_t)sysconf(_SC_PAGESIZE);
+    r = reset_keep(taken, &ask);
+    if (!r || ask.keep >= ask.used)
+        return r;
     /* If the kernel does not take pages back, they can be written all the same. */
-    return r && keep < used ? reset_keep(taken, image, used, used) : r;
+    ask.keep = ask.used;
+    return reset_keep(taken, &ask);
 }
 
 int reset_switch(struct Taken *taken, const struct Image *image) {
@@ -99,7 +253,8 @@ int reset_switch(struct Taken *taken, const struct Image *image) {
 
     if (slot->image_id == (image ? image->id : 0) || !slot->image_id)
         return 0;
-    return reset_slot(taken, NULL, slot->image_end, UINT64_MAX);
+    track_forget(slot->track);
+    return reset_slot(taken, &(struct ResetAsk){.used = slot->image_end, .keep = UINT64_MAX});
 }
 
 void reset_fill(struct Taken *taken, const struct Image *image) {

@@ -3,23 +3,40 @@
 #define CLIENT_RESET_H
 
 /* Make a used slot's bytes what a new instance must find: its image, or zero. By writing in place, which keeps the
- * pages and costs no system call while the slot is small; of a larger one only the pages that exist, and beyond
- * keep_resident by giving them back to the kernel. The choice by measurement will have its place here. */
+ * pages; what is written is
+ *
+ *    everything       of a slot that is small, without a system call; or of which nearly everything is hot anyway
+ *    hot pages        where writes are tracked: see track.h, and planner.h for when what is asked
+ *    what exists      of a slot that is not tracked yet, or not any more, or beyond what it began with: the pages that the
+ *                     kernel says there are
+ *
+ * and beyond keep_resident the pages go back to the kernel instead. */
 
 #include "client/image.h"
+#include "client/planner.h"
 #include "client/shelf.h"
+#include "client/track.h"
 
-/* Up to here writing everything is cheaper than asking the kernel where there are pages. */
+/* Up to here everything is written: cheaper than any system call. */
+#define RESET_SMALL_BYTES (UINT64_C(64) << 10)
+/* And up to here where nothing can be tracked. */
 #define RESET_ZERO_BYTES (UINT64_C(256) << 10)
 
 /* Extents of pages that one reset looks at before it gives the rest back instead. */
 #define RESET_EXTENTS_MAX 1024
 
-/* Make the first `used` bytes of a taken slot what the image says, or zero if it is NULL; up to `keep` bytes may stay
- * resident, unless the kernel refuses to take them; an image that does not fit in them is not held. The slot's
- * provenance and image say afterwards what became of it. 0, or a negative errno: it is UNKNOWN then and must not be
- * used. */
-int reset_slot(struct Taken *taken, const struct Image *image, uint64_t used, uint64_t keep);
+struct ResetAsk {
+    const struct Image *image; /* what it shall be; NULL: zero */
+    uint64_t used;             /* bytes that may have been written */
+    uint64_t keep;             /* bytes that may stay resident, unless the kernel refuses to take them; an image that does
+                                  not fit in them is not held */
+    struct Planner *planner;   /* NULL: nothing is tracked */
+    uint64_t initial;          /* bytes to track, of those used */
+};
+
+/* Make the first `used` bytes of a taken slot what is asked. The slot's provenance and image say afterwards what became of
+ * it. 0, or a negative errno: it is UNKNOWN then and must not be used. */
+int reset_slot(struct Taken *taken, const struct ResetAsk *ask);
 
 /* Make a taken slot that holds another image, or none, all zero, so that `image` can be copied to it; nothing if it
  * holds `image` already. What it holds must still be accessible. 0, or a negative errno, as above. */

@@ -48,13 +48,16 @@ struct Slot {
     _Atomic uint8_t provenance;         /* enum Provenance; metrics read it, too */
     bool warm;                          /* counted in the pool's n_warm */
     bool marked;                        /* when it is taken, more should be asked for: see demand_hint */
-    size_t handle_bytes;
+    uint32_t handle_bytes;
     void *handle;                       /* instances: the handle's block, kept for the next one */
     uint64_t image_id, image_end;       /* which image its bytes are while it is free, and up to where; 0: zero */
     struct Slot *next_alike, *previous_alike; /* of the warm ones of its lane, those with like images */
     uint64_t accessible;                /* bytes: of memories by mprotect, of tables in use */
     const struct Image *image;          /* the image that it is taken with; NULL: none */
     const struct wasmpool_module *module; /* whose image that is, if the slot keeps it; NULL: an instance does */
+    uint64_t initial;                   /* bytes of a memory when it was taken */
+    struct Planner *planner;            /* how it is to be reset; NULL: without tracking. As long as the image */
+    struct Track *track;                /* NULL: nothing is known of what was written */
 };
 
 static_assert(sizeof(struct Slot) == 128, "two cache lines");
@@ -78,6 +81,7 @@ struct Slab {
     struct Shape shape;
     struct Mapping mapping;
     bool spare;                            /* unmapped: see pool_unmap_slab */
+    _Atomic bool watched;                  /* see tracker_watch */
     uint32_t most;                         /* slots that it has had when the owner would grant no more of it */
     struct Announcement announced;         /* see remote_wait_for */
     _Atomic bool roomy;                    /* on the shelf's list of those with room */

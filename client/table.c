@@ -60,7 +60,7 @@ PUBLIC void wasmpool_deallocate_table(struct wasmpool *pool, struct wasmpool_tab
     if (!*pool->alive || !shelf_find(pool, table->allocation, &taken))
         return;
     *table = (struct wasmpool_table){.allocation = WASMPOOL_NO_ALLOCATION};
-    if (reset_slot(&taken, NULL, taken.slot->accessible, pool->limits.table_keep_resident))
+    if (reset_slot(&taken, &(struct ResetAsk){.used = taken.slot->accessible, .keep = pool->limits.table_keep_resident}))
         shelf_retire(&taken);
     else
         shelf_release(&taken);

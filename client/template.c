@@ -158,6 +158,19 @@ static void template_fill_data(const struct wasmpool_module *module, const struc
     }
 }
 
+static int template_plan(const struct wasmpool_module *module, struct Template *template) {
+    uint32_t count = module->counts.defined_memories;
+
+    if (!count)
+        return 0;
+    template->planners = aligned_alloc(_Alignof(struct Planner), count * sizeof(struct Planner));
+    if (!template->planners)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < count; i++)
+        planner_init(&template->planners[i]);
+    return 0;
+}
+
 static int template_fill(const struct wasmpool_module *module, struct Template *template) {
     struct wasmpool_vmcontext *vmctx;
     struct wasmpool_tag_definition *tags;
@@ -198,6 +211,8 @@ int template_new(struct wasmpool_module *module, struct wasmpool_error *error) {
         r = template_lay_out(module, template, error);
     }
     if (!r)
+        r = template_plan(module, template);
+    if (!r)
         r = template_fill(module, template);
     if (r) {
         template_free(template);
@@ -212,6 +227,7 @@ struct Template *template_free(struct Template *template) {
         return NULL;
     images_free(atomic_load(&template->images));
     pthread_mutex_destroy(&template->lock);
+    free(template->planners);
     free(template->vmcontext);
     free(template->escaped);
     free(template->computed);

@@ -7,6 +7,7 @@
  * pointers to its own instance. */
 
 #include "client/image.h"
+#include "client/planner.h"
 #include "client/refs.h"
 
 #include <pthread.h>
@@ -27,6 +28,7 @@ struct Template {
     bool has_images;
     struct Images *_Atomic images; /* NULL until the first allocation */
     pthread_mutex_t lock;          /* for making them */
+    struct Planner *planners;      /* of each defined memory */
     struct Refs refs;              /* see module_ref */
     _Atomic bool is_freed;         /* by its owner */
 };

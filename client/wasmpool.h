@@ -452,6 +452,8 @@ struct wasmpool_request {
      * holds one slot while it waits for the next one keeps it. LIMIT when the moment has come. Nor is a daemon that does
      * not answer waited for beyond it, but for 10 ms at least: UNAVAILABLE. */
     uint64_t deadline_ns;
+    /* The memories may be written in a way that the kernel does not tell of: see wasmpool_deallocate_memories. */
+    bool pinned;
 };
 
 /* Can this allocator ever hold an instance of the module? Static: it depends on the limits alone, not on use. Run it
@@ -471,7 +473,14 @@ int wasmpool_allocate_memories(struct wasmpool *pool, const struct wasmpool_requ
                                struct wasmpool_memories *memories, struct wasmpool_error *error);
 
 /* Give back every memory of the map and empty it. Infallible; on an empty map it does nothing. Nobody may use the
- * memories any more. (Wasmtime: deallocate_memories) */
+ * memories any more. (Wasmtime: deallocate_memories)
+ *
+ * The next one that has their slots finds its own contents. For memories of more than one wasm page that rests on what the
+ * kernel tells of writes, which is: all that this process wrote through `base`, in whatever thread, signal handler or
+ * system call. It is not told of writes through pages that were pinned before (buffers registered with io_uring, RDMA), by
+ * other processes (ptrace(2), process_vm_writev(2)) or by children that share the memory and are no threads
+ * (CLONE_VM without CLONE_THREAD): of memories that may be written so the request must say that they are `pinned`, and
+ * then they are reset as a whole. */
 void wasmpool_deallocate_memories(struct wasmpool *pool, struct wasmpool_memories *memories);
 
 /* The same for tables; all elements are null. (Wasmtime: allocate_tables, deallocate_tables) */

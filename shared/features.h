@@ -12,7 +12,7 @@
     X(peer_pidfd, "a client's process is found by its pid, which can be used again (Linux 6.5)")                       \
     X(pass_rights, "fds that clients send are dropped after they came in (Linux 6.16)")                                \
     X(cachestat, "resident bytes of a slot are counted extent by extent, up to a bound (Linux 6.5)")                   \
-    X(pagemap_scan, "written pages are not looked up (Linux 6.7)")                                                     \
+    X(pagemap_scan, "of a released memory all pages are written (Linux 6.7)")                                          \
     X(psi, "the daemon does not see when the host is short of memory")                                                 \
     X(psi_trigger, "the daemon looks at the host's PSI every second or less often (Linux 6.5, or CAP_SYS_RESOURCE)")   \
     X(cgroup_memory, "memory limits of workers' cgroups are not seen")

@@ -45,7 +45,7 @@ enum LimitAuto { LIMIT_AUTO_AUTO, LIMIT_AUTO_YES, LIMIT_AUTO_NO };
     X(decommit_batch_size, LIMIT_COUNT, 1, 0, 4096,                                                                    \
       "accepted for compatibility: memfds have no call that gives back several ranges at once")                        \
     X(pagemap_scan, LIMIT_AUTO, LIMIT_AUTO_AUTO, 0, 2,                                                                 \
-      "accepted for compatibility: written pages are not looked up yet")
+      "whether the kernel is asked which pages of a released memory were written: yes fails where it cannot say")
 
 struct Limits {
 #define LIMITS_FIELD(name, unit, standard, least, most, meaning) uint64_t name;

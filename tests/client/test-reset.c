@@ -35,6 +35,11 @@ static uint8_t *base_of(const struct Taken *taken) {
     return slab_slot_base(taken->slab, taken->index);
 }
 
+/* To zero, and without tracking. */
+static int reset(struct Taken *taken, uint64_t used, uint64_t keep) {
+    return reset_slot(taken, &(struct ResetAsk){.used = used, .keep = keep});
+}
+
 /* Make a slot's pages [first, end) exist, with something on them. */
 static void fill(const struct Taken *taken, uint64_t first, uint64_t end) {
     memset(base_of(taken) + first * HOST_PAGE, 0xfe, (end - first) * HOST_PAGE);
@@ -47,7 +52,7 @@ Test(reset, small_ones_are_zeroed_in_place_and_stay_resident) {
     fixture_open(&fixture, EMBEDDED);
     slot = open_slot(&fixture);
     fill(&slot, 0, 64);
-    expect_eq(reset_slot(&slot, NULL, RESET_ZERO_BYTES, KEEP_ALL), 0);
+    expect_eq(reset(&slot, RESET_ZERO_BYTES, KEEP_ALL), 0);
     expect_eq(slot.slot->provenance, PROVENANCE_CLEAN);
     expect_eq(resident(&slot), RESET_ZERO_BYTES);
     expect_zero(base_of(&slot), RESET_ZERO_BYTES);
@@ -60,10 +65,10 @@ Test(reset, of_nothing_used_does_nothing) {
 
     fixture_open(&fixture, EMBEDDED);
     slot = open_slot(&fixture);
-    expect_eq(reset_slot(&slot, NULL, 0, KEEP_ALL), 0);
+    expect_eq(reset(&slot, 0, KEEP_ALL), 0);
     expect_eq(resident(&slot), 0);
     expect_eq(slot.slot->provenance, PROVENANCE_CLEAN);
-    expect_eq(reset_slot(&slot, NULL, 0, 0), 0);
+    expect_eq(reset(&slot, 0, 0), 0);
     cr_expect_neq(slot.slot->provenance, PROVENANCE_UNKNOWN);
     fixture_close(&fixture);
 }
@@ -78,7 +83,7 @@ Test(reset, large_ones_keep_their_holes) {
     fill(&slot, 0, 3);
     fill(&slot, 100, 101);
     fill(&slot, 1000, 1010);
-    expect_eq(reset_slot(&slot, NULL, SLOT_BYTES, KEEP_ALL), 0);
+    expect_eq(reset(&slot, SLOT_BYTES, KEEP_ALL), 0);
     expect_eq(slot.slot->provenance, PROVENANCE_CLEAN);
     expect_eq(resident(&slot), 14 * HOST_PAGE);
     expect_zero(base_of(&slot), SLOT_BYTES);
@@ -106,7 +111,7 @@ Test(reset, keeps_the_first_pages_and_gives_the_rest_back) {
         fill(&slot, 0, 3);
         fill(&slot, 100, 101);
         fill(&slot, 1000, 1010);
-        expect_eq(reset_slot(&slot, NULL, SLOT_BYTES, cases[i].keep), 0);
+        expect_eq(reset(&slot, SLOT_BYTES, cases[i].keep), 0);
         cr_expect_neq(slot.slot->provenance, PROVENANCE_UNKNOWN);
         expect_eq(resident(&slot), cases[i].resident);
         expect_zero(base_of(&slot), SLOT_BYTES);
@@ -122,7 +127,7 @@ Test(reset, looks_at_a_bounded_number_of_extents) {
     slot = open_slot(&fixture);
     for (uint64_t i = 0; i < RESET_EXTENTS_MAX + 100; i++)
         fill(&slot, 2 * i, 2 * i + 1);
-    expect_eq(reset_slot(&slot, NULL, SLOT_BYTES, KEEP_ALL), 0);
+    expect_eq(reset(&slot, SLOT_BYTES, KEEP_ALL), 0);
     expect_eq(resident(&slot), RESET_EXTENTS_MAX * HOST_PAGE);
     expect_zero(base_of(&slot), SLOT_BYTES);
     fixture_close(&fixture);
@@ -135,7 +140,7 @@ Test(reset, keeping_nothing_empties) {
     fixture_open(&fixture, EMBEDDED);
     slot = open_slot(&fixture);
     fill(&slot, 0, 64);
-    expect_eq(reset_slot(&slot, NULL, RESET_ZERO_BYTES, 0), 0);
+    expect_eq(reset(&slot, RESET_ZERO_BYTES, 0), 0);
     expect_eq(slot.slot->provenance, PROVENANCE_EMPTY);
     expect_eq(resident(&slot), 0);
     fill(&slot, 0, 4096);
@@ -156,7 +161,7 @@ Test(reset, does_not_touch_the_neighbours) {
     for (size_t k = 0; k < sizeof(keeps) / sizeof(keeps[0]); k++) {
         for (int i = 0; i < 3; i++)
             fill(&slots[i], 0, 4096);
-        expect_eq(reset_slot(&slots[1], NULL, SLOT_BYTES, keeps[k]), 0);
+        expect_eq(reset(&slots[1], SLOT_BYTES, keeps[k]), 0);
         expect_zero(base_of(&slots[1]), SLOT_BYTES);
         for (int i = 0; i < 3; i += 2)
             for (uint64_t at = 0; at < SLOT_BYTES; at++)
@@ -175,7 +180,7 @@ Test(reset, that_fails_leaves_the_contents_unknown) {
     fill(&slot, 0, 100);
     fd = slot.slab->fd;
     slot.slab->fd = -1;
-    expect_eq(reset_slot(&slot, NULL, SLOT_BYTES, KEEP_ALL), -EBADF);
+    expect_eq(reset(&slot, SLOT_BYTES, KEEP_ALL), -EBADF);
     expect_eq(slot.slot->provenance, PROVENANCE_UNKNOWN);
     slot.slab->fd = fd;
     expect_eq(reset_empty(&slot), 0);
@@ -194,7 +199,7 @@ Test(reset, that_cannot_give_pages_back_writes_them) {
     fill(&slot, 0, HOST_PAGE);
     fd = slot.slab->fd;
     slot.slab->fd = -1;
-    expect_eq(reset_slot(&slot, NULL, HOST_PAGE, 0), 0);
+    expect_eq(reset(&slot, HOST_PAGE, 0), 0);
     slot.slab->fd = fd;
     expect_eq(slot.slot->provenance, PROVENANCE_CLEAN);
     expect_zero(slab_slot_base(slot.slab, slot.index), HOST_PAGE);

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#ifndef CLIENT_PLANNER_H
+#define CLIENT_PLANNER_H
+
+/* How the memories of one image are reset, or those without an image of one module: chosen by what resets have cost and
+ * found.
+ *
+ *    COUNT <--> SCAN     whether the process' faults are asked for before the written pages are looked up: worth it where
+ *                        they often stand still, unless many threads make the question dear
+ *    COUNT, SCAN --> WHOLE --> COUNT   where most pages are hot, all are written without asking anything; after some
+ *                        time it is tried again, less and less often
+ *
+ * One reset in PLANNER_EVERY of each slot is timed and told here, and each scan; the others touch nothing that threads
+ * share. What is
+ * written in turns has no lock: of two that decide at once one is forgotten. */
+
+#include "client/tracker.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define PLANNER_EVERY 64 /* a power of two */
+
+enum ResetWay {
+    RESET_COUNT,   /* hot pages, and those that became hot if the count of faults has moved */
+    RESET_SCAN,    /* hot pages, after looking for more each time */
+    RESET_WHOLE,   /* all bytes */
+    RESET_EXTENTS, /* all pages that exist: where nothing can be tracked */
+};
+
+struct Planner {
+    _Alignas(64) _Atomic uint32_t way;   /* enum ResetWay */
+    _Atomic uint32_t count_ns, scan_ns;  /* what the question and the scan cost, averages; 0: not known */
+    _Atomic uint32_t still_permille;     /* how often the count stood still */
+    _Atomic uint32_t whole_left;         /* timed resets until WHOLE is left, */
+    _Atomic uint32_t whole_next;         /* and how many it will be the next time */
+    /* What was seen, for people. */
+    _Atomic uint64_t n_timed, ns, pages;
+};
+
+/* A reset that was timed. */
+struct PlannerSample {
+    uint64_t ns;                /* all of it */
+    uint64_t count_ns;          /* of it, the question; 0: it was not asked */
+    bool counted, still;        /* still: the count had not moved */
+    uint32_t hot, pages;        /* hot pages, of so many */
+};
+
+void planner_init(struct Planner *planner);
+void planner_learn(struct Planner *planner, const struct PlannerSample *sample);
+/* A scan took so long; each is told. */
+void planner_learn_scan(struct Planner *planner, uint64_t ns);
+
+static inline enum ResetWay planner_way(const struct Planner *planner) {
+    return (enum ResetWay)atomic_load_explicit(&((struct Planner *)planner)->way, memory_order_relaxed);
+}
+
+/* In a word, and why, for people. */
+const char *planner_way_name(enum ResetWay way);
+
+#endif

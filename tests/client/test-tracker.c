@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+
+/* What this kernel tells of writes, by every way that a process has to write: what the tracker depends on, and what it
+ * cannot see. Where a kernel that changes makes one of the latter fail, the contract can become wider. */
+
+#include "client/tracker.h"
+#include "tests/support/test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#define PAGE 4096
+#define PAGES 64
+#define BYTES (PAGES * PAGE)
+#define WRITTEN 17 /* the page */
+
+struct Case {
+    struct Tracker tracker;
+    int fd;
+    uint8_t *base;
+};
+
+/* All pages exist, and are armed. False: skipped. */
+static bool case_open(struct Case *all) {
+    tracker_init(&all->tracker, TRACKER_COUNT);
+    if (all->tracker.way == TRACKER_NONE) {
+        cr_skip_test("nothing can be tracked here: %s", all->tracker.why);
+        return false;
+    }
+    all->fd = memfd_create("wasmpool-test", MFD_CLOEXEC);
+    cr_assert(all->fd >= 0 && !ftruncate(all->fd, BYTES));
+    all->base = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, all->fd, 0);
+    cr_assert_neq(all->base, MAP_FAILED);
+    memset(all->base, 1, BYTES);
+    cr_assert_eq(tracker_watch(&all->tracker, all->base, BYTES), 0);
+    cr_assert_eq(tracker_arm(&all->tracker, all->base, BYTES), 0);
+    return true;
+}
+
+static void case_close(struct Case *all) {
+    munmap(all->base, BYTES);
+    close(all->fd);
+    tracker_deinit(&all->tracker);
+}
+
+static uint32_t scan(const struct Case *all, struct TrackerRun *runs, uint32_t most) {
+    uint32_t n = 0;
+
+    cr_assert_eq(tracker_scan(&all->tracker, all->base, BYTES, runs, most, &n), 0);
+    return n;
+}
+
+typedef void (*Write)(struct Case *all, uint8_t *to);
+
+/* The page that was written, and no other, is named, and the count has moved if it can be relied on. */
+static void expect_seen(Write write) {
+    struct TrackerRun runs[PAGES];
+    struct Case all;
+    uint64_t count;
+
+    if (!case_open(&all))
+        return;
+    count = tracker_count();
+    write(&all, all.base + WRITTEN * PAGE);
+    cr_expect(all.tracker.way == TRACKER_SCAN || tracker_count() > count, "the count of faults has not moved");
+    expect_eq(scan(&all, runs, PAGES), 1);
+    cr_expect(runs[0].page == WRITTEN && runs[0].pages == 1, "page %u + %u", runs[0].page, runs[0].pages);
+    cr_expect_neq(all.base[WRITTEN * PAGE], 1);
+    case_close(&all);
+}
+
+static void expect_unseen(Write write) {
+    struct TrackerRun runs[PAGES];
+    struct Case all;
+
+    if (!case_open(&all))
+        return;
+    write(&all, all.base + WRITTEN * PAGE);
+    cr_expect_neq(all.base[WRITTEN * PAGE], 1);
+    expect_eq(scan(&all, runs, PAGES), 0);
+    case_close(&all);
+}
+
+/* ------------------------------------------------------------------------------------------------ seen */
+
+static void write_directly(struct Case *all, uint8_t *to) {
+    (void)all;
+    *to = 2;
+}
+
+Test(tracker, sees_a_store) {
+    expect_seen(write_directly);
+}
+
+static void *thread_write(void *to) {
+    *(uint8_t *)to = 2;
+    return NULL;
+}
+
+static void write_by_ended_thread(struct Case *all, uint8_t *to) {
+    pthread_t thread;
+
+    (void)all;
+    cr_assert_eq(pthread_create(&thread, NULL, thread_write, to), 0);
+    pthread_join(thread, NULL);
+}
+
+Test(tracker, sees_a_thread_that_has_ended) {
+    expect_seen(write_by_ended_thread);
+}
+
+struct Living {
+    uint8_t *to;
+    pthread_barrier_t barrier;
+};
+
+static void *thread_write_and_live(void *data) {
+    struct Living *living = data;
+
+    *living->to = 2;
+    pthread_barrier_wait(&living->barrier); /* written */
+    pthread_barrier_wait(&living->barrier); /* seen */
+    return NULL;
+}
+
+Test(tracker, sees_a_thread_that_lives) {
+    struct TrackerRun runs[PAGES];
+    struct Living living;
+    pthread_t thread;
+    struct Case all;
+    uint64_t count;
+
+    if (!case_open(&all))
+        return;
+    count = tracker_count();
+    living.to = all.base + WRITTEN * PAGE;
+    pthread_barrier_init(&living.barrier, NULL, 2);
+    cr_assert_eq(pthread_create(&thread, NULL, thread_write_and_live, &living), 0);
+    pthread_barrier_wait(&living.barrier);
+    cr_expect(all.tracker.way == TRACKER_SCAN || tracker_count() > count);
+    expect_eq(scan(&all, runs, PAGES), 1);
+    pthread_barrier_wait(&living.barrier);
+    pthread_join(thread, NULL);
+    pthread_barrier_destroy(&living.barrier);
+    case_close(&all);
+}
+
+static uint8_t *signal_to;
+
+static void on_signal(int number) {
+    (void)number;
+    *signal_to = 2;
+}
+
+static void write_by_signal_handler(struct Case *all, uint8_t *to) {
+    (void)all;
+    signal_to = to;
+    signal(SIGUSR1, on_signal);
+    raise(SIGUSR1);
+    signal(SIGUSR1, SIG_DFL);
+}
+
+Test(tracker, sees_a_signal_handler) {
+    expect_seen(write_by_signal_handler);
+}
+
+static void write_by_read(struct Case *all, uint8_t *to) {
+    int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+
+    (void)all;
+    cr_assert(fd >= 0 && read(fd, to, 1) == 1);
+    close(fd);
+}
+
+Test(tracker, sees_read) {
+    expect_seen(write_by_read);
+}
+
+static void write_by_readv(struct Case *all, uint8_t *to) {
+    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+
+    (void)all;
+    cr_assert(fd >= 0 && readv(fd, &(struct iovec){to, 8}, 1) == 8);
+    close(fd);
+}
+
+Test(tracker, sees_readv) {
+    expect_seen(write_by_readv);
+}
+
+static void write_by_recv(struct Case *all, uint8_t *to) {
+    int pair[2];
+
+    (void)all;
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    cr_assert(send(pair[0], "xyz", 3, 0) == 3 && recv(pair[1], to, 3, 0) == 3);
+    close(pair[0]);
+    close(pair[1]);
+}
+
+Test(tracker, sees_recv) {
+    expect_seen(write_by_recv);
+}
+
+static void write_by_vmsplice(struct Case *all, uint8_t *to) {
+    int ends[2];
+
+    (void)all;
+    cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+    cr_assert_eq(write(ends[1], "xyz", 3), 3);
+    cr_assert_eq(vmsplice(ends[0], &(struct iovec){to, 3}, 1, 0), 3);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+Test(tracker, sees_vmsplice) {
+    expect_seen(write_by_vmsplice);
+}
+
+static void write_by_direct_read(struct Case *all, uint8_t *to) {
+    char path[] = "/var/tmp/wasmpool-direct-XXXXXX";
+    static char page[PAGE];
+    int fd = mkstemp(path), direct;
+
+    (void)all;
+    cr_assert(fd >= 0 && write(fd, page, PAGE) == PAGE && !fsync(fd));
+    direct = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+    if (direct < 0)
+        *to = 2; /* this file system reads through its cache only */
+    else
+        cr_assert_eq(pread(direct, to, PAGE, 0), PAGE);
+    if (direct >= 0)
+        close(direct);
+    close(fd);
+    unlink(path);
+}
+
+Test(tracker, sees_a_direct_read) {
+    expect_seen(write_by_direct_read);
+}
+
+static void write_by_atomic_call(struct Case *all, uint8_t *to) {
+    (void)all;
+    *to = 0; /* what FUTEX_WAKE_OP does to the second word */
+    syscall(SYS_futex, to, 5, 0, 0, to + 8, 0);
+}
+
+Test(tracker, sees_a_futex_operation) {
+    expect_seen(write_by_atomic_call);
+}
+
+/* vfork'ed children share the memory, and no count: see the header. */
+static void write_by_clone(struct Case *all, uint8_t *to) {
+    pid_t pid = vfork();
+
+    (void)all;
+    if (!pid) {
+        *to = 2;
+        _exit(0);
+    }
+    waitpid(pid, NULL, 0);
+}
+
+Test(tracker, sees_a_child_with_the_same_memory_when_it_scans) {
+    struct TrackerRun runs[PAGES];
+    struct Case all;
+
+    if (!case_open(&all))
+        return;
+    write_by_clone(&all, all.base + WRITTEN * PAGE);
+    expect_eq(scan(&all, runs, PAGES), 1);
+    expect_eq(runs[0].page, WRITTEN);
+    case_close(&all);
+}
+
+/* ------------------------------------------------------------------------------------------------ not seen */
+
+static void write_by_fd(struct Case *all, uint8_t *to) {
+    cr_assert_eq(pwrite(all->fd, "xyz", 3, to - all->base), 3);
+}
+
+Test(tracker, does_not_see_a_write_through_the_fd) {
+    expect_unseen(write_by_fd);
+}
+
+static void write_by_other_mapping(struct Case *all, uint8_t *to) {
+    uint8_t *other = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, all->fd, 0);
+
+    cr_assert_neq(other, MAP_FAILED);
+    other[to - all->base] = 2;
+    munmap(other, BYTES);
+}
+
+Test(tracker, does_not_see_a_write_through_another_mapping) {
+    expect_unseen(write_by_other_mapping);
+}
+
+static void write_by_remove(struct Case *all, uint8_t *to) {
+    (void)all;
+    cr_assert_eq(madvise(to, PAGE, MADV_REMOVE), 0);
+}
+
+Test(tracker, does_not_see_pages_being_removed) {
+    expect_unseen(write_by_remove);
+}
+
+/* ------------------------------------------------------------------------------------------------ disturbances */
+
+Test(tracker, names_more_runs_than_one_call_returns) {
+    struct TrackerRun runs[PAGES];
+    struct Case all;
+    uint32_t n;
+
+    if (!case_open(&all))
+        return;
+    for (unsigned page = 0; page < PAGES; page += 2)
+        all.base[page * PAGE] = 2;
+    expect_eq(scan(&all, runs, PAGES), PAGES / 2);
+    for (unsigned i = 0; i < PAGES / 2; i++)
+        cr_expect(runs[i].page == 2 * i && runs[i].pages == 1, "%u: %u + %u", i, runs[i].page, runs[i].pages);
+    n = 4711;
+    expect_eq(tracker_scan(&all.tracker, all.base, BYTES, runs, PAGES / 2 - 1, &n), -E2BIG);
+    expect_eq(n, 4711);
+    for (unsigned page = 1; page < PAGES; page += 2)
+        all.base[page * PAGE] = 2;
+    expect_eq(scan(&all, runs, PAGES), 1);
+    expect_eq(runs[0].pages, PAGES);
+    case_close(&all);
+}
+
+/* Many runs of one page, over several calls of the scan. */
+Test(tracker, goes_on_where_the_scan_stopped) {
+    enum { MANY = 1000 };
+    static struct TrackerRun runs[MANY];
+    struct Tracker tracker;
+    uint8_t *base;
+    uint32_t n = 0;
+
+    tracker_init(&tracker, TRACKER_COUNT);
+    if (tracker.way == TRACKER_NONE) {
+        cr_skip_test("nothing can be tracked here: %s", tracker.why);
+        return;
+    }
+    base = mmap(NULL, 2 * MANY * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    cr_assert_neq(base, MAP_FAILED);
+    cr_assert_eq(tracker_watch(&tracker, base, 2 * MANY * PAGE), 0);
+    cr_assert_eq(tracker_arm(&tracker, base, 2 * MANY * PAGE), 0);
+    for (unsigned i = 0; i < MANY; i++)
+        base[2 * i * PAGE] = 1;
+    cr_assert_eq(tracker_scan(&tracker, base, 2 * MANY * PAGE, runs, MANY, &n), 0);
+    expect_eq(n, MANY);
+    for (unsigned i = 0; i < MANY; i++)
+        cr_expect(runs[i].page == 2 * i && runs[i].pages == 1);
+    munmap(base, 2 * MANY * PAGE);
+    tracker_deinit(&tracker);
+}
+
+Test(tracker, keeps_pages_armed_through_being_made_inaccessible) {
+    struct TrackerRun runs[PAGES];
+    struct Case all;
+
+    if (!case_open(&all))
+        return;
+    all.base[3 * PAGE] = 2;
+    cr_assert_eq(mprotect(all.base, BYTES, PROT_NONE), 0);
+    cr_assert_eq(mprotect(all.base, BYTES, PROT_READ | PROT_WRITE), 0);
+    all.base[WRITTEN * PAGE] = 2;
+    expect_eq(scan(&all, runs, PAGES), 2);
+    cr_expect(runs[0].page == 3 && runs[1].page == WRITTEN);
+    case_close(&all);
+}
+
+/* What was told to be written again has to be written anew to be named. */
+Test(tracker, forgets_what_is_armed_again) {
+    struct TrackerRun runs[PAGES];
+    struct Case all;
+
+    if (!case_open(&all))
+        return;
+    all.base[WRITTEN * PAGE] = 2;
+    cr_assert_eq(tracker_arm(&all.tracker, all.base + WRITTEN * PAGE, PAGE), 0);
+    expect_eq(scan(&all, runs, PAGES), 0);
+    all.base[WRITTEN * PAGE] = 3;
+    expect_eq(scan(&all, runs, PAGES), 1);
+    case_close(&all);
+}
+
+/* ------------------------------------------------------------------------------------------------ ways */
+
+Test(tracker, that_is_not_wanted_opens_nothing) {
+    struct Tracker tracker;
+
+    tracker_init(&tracker, TRACKER_NONE);
+    expect_eq(tracker.way, TRACKER_NONE);
+    cr_expect(tracker.userfault_fd < 0 && tracker.pagemap_fd < 0);
+    cr_expect_str_eq(tracker.why, "pagemap_scan is set to no");
+    tracker_deinit(&tracker);
+}
+
+Test(tracker, goes_no_further_than_is_wanted) {
+    struct Tracker tracker;
+
+    tracker_init(&tracker, TRACKER_SCAN);
+    cr_expect_leq(tracker.way, TRACKER_SCAN);
+    tracker_deinit(&tracker);
+}
+
+/* A child in which a system call fails, whatever it is asked for. */
+static void refuse(uint32_t number, uint32_t with) {
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | with),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+        _exit(97);
+}
+
+/* In a child, after `prepare`: nothing can be tracked, and `why` begins so. */
+static void expect_none(void (*prepare)(void), const char *why) {
+    pid_t pid = fork();
+    int status;
+
+    cr_assert(pid >= 0);
+    if (!pid) {
+        struct Tracker tracker;
+
+        prepare();
+        tracker_init(&tracker, TRACKER_COUNT);
+        if (tracker.way != TRACKER_NONE || tracker.userfault_fd >= 0 || tracker.pagemap_fd >= 0)
+            _exit(1);
+        if (strncmp(tracker.why, why, strlen(why))) {
+            dprintf(2, "it says '%s', not '%s'\n", tracker.why, why);
+            _exit(2);
+        }
+        _exit(0);
+    }
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_expect_eq(status, 0, "the child ended with %#x", status);
+}
+
+static void refuse_userfaultfd(void) {
+    refuse(SYS_userfaultfd, EPERM);
+}
+
+static void lack_userfaultfd(void) {
+    refuse(SYS_userfaultfd, ENOSYS);
+}
+
+static void lack_ioctl(void) {
+    refuse(SYS_ioctl, ENOTTY);
+}
+
+Test(tracker, says_what_the_kernel_refuses) {
+    expect_none(refuse_userfaultfd, "userfaultfd is refused");
+    expect_none(lack_userfaultfd, "userfaultfd is missing");
+    expect_none(lack_ioctl, "userfaultfd protects nothing asynchronously");
+}
+
+static void change_uid(void) {
+    if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
+        _exit(98);
+}
+
+Test(tracker, says_that_pagemap_may_not_be_read_after_a_change_of_uid) {
+    if (getuid()) {
+        cr_skip_test("only root can change its uid");
+        return;
+    }
+    expect_none(change_uid, "/proc/self/pagemap may not be read");
+}
+
+/* A child's own memory is watched by nobody: its parent's descriptors are of no use to it, and do no harm. */
+Test(tracker, of_a_parent_tells_a_child_nothing) {
+    struct Case all;
+    int status;
+    pid_t pid;
+
+    if (!case_open(&all))
+        return;
+    pid = fork();
+    cr_assert(pid >= 0);
+    if (!pid) {
+        uint8_t *base = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+        _exit(base == MAP_FAILED || !tracker_arm(&all.tracker, base, PAGE));
+    }
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_expect_eq(status, 0, "the child ended with %#x", status);
+    case_close(&all);
+}
