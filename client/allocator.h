@@ -17,7 +17,7 @@ struct MemoryRequest {
     const struct wasmpool_module *keep; /* its module, if the memory shall keep it; NULL: an instance does */
     const struct wasmpool_limiter *limiter;
     uint64_t deadline_ns; /* see wasmpool_request */
-    bool pinned;          /* the same */
+    bool pinned, explicit_bounds; /* the same */
 };
 
 struct TableRequest {

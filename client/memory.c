@@ -34,34 +34,46 @@ static int memory_ask(const struct wasmpool_memory_type *type, const struct wasm
                        "the limiter refuses a memory its minimum size");
 }
 
-/* Make a taken slot accessible up to `bytes`, no further, and what the image says. Also downwards: what the last
- * instance could reach beyond this one's size must trap. What another image left is cleared while it still can be
- * reached. */
-static int memory_prepare(struct Taken *taken, const struct Image *image, uint64_t bytes,
+/* How much of a slot is to be accessible: `bytes`, no further, and also no further than that if the last instance could
+ * reach more. Where code checks its bounds itself, as much as others needed in the end. */
+static uint64_t memory_opening(const struct Slot *slot, const struct MemoryRequest *request, uint64_t bytes) {
+    uint64_t learnt;
+
+    if (!request->explicit_bounds)
+        return bytes;
+    learnt = slot->planner ? atomic_load_explicit(&slot->planner->grown_bytes, memory_order_relaxed) : 0;
+    bytes = learnt > bytes ? learnt : bytes;
+    return slot->accessible > bytes ? slot->accessible : bytes;
+}
+
+/* Make a taken slot what the request wants: what another image left is cleared while it still can be reached. */
+static int memory_prepare(struct Taken *taken, const struct MemoryRequest *request, uint64_t bytes,
                           struct wasmpool_error *error) {
     uint8_t *base = slab_slot_base(taken->slab, taken->index);
+    struct Slot *slot = taken->slot;
+    uint64_t opening;
     int r;
 
-    if (taken->slot->provenance == PROVENANCE_EMPTY)
-        track_forget(taken->slot->track);
-    r = reset_switch(taken, image);
-
+    if (slot->provenance == PROVENANCE_EMPTY)
+        track_forget(slot->track);
+    r = reset_switch(taken, request->image);
     if (r) {
-        pool_forget_warm(taken->slab->shelf->pool, taken->slot);
+        pool_forget_warm(taken->slab->shelf->pool, slot);
         shelf_retire(taken);
         return failure_errno(error, r, "cannot empty a slot");
     }
-    if (taken->slot->accessible != bytes) {
-        r = mapping_protect(base, taken->slot->accessible, bytes, error);
+    opening = memory_opening(slot, request, bytes);
+    if (slot->accessible != opening) {
+        r = mapping_protect(base, slot->accessible, opening, error);
         if (r) {
             shelf_release(taken);
             return r;
         }
-        taken->slot->accessible = bytes;
+        slot->accessible = opening;
     }
-    reset_fill(taken, image);
-    taken->slot->image = image;
-    taken->slot->initial = bytes;
+    reset_fill(taken, request->image);
+    slot->image = request->image;
+    slot->initial = bytes;
     return 0;
 }
 
@@ -79,14 +91,15 @@ int memory_allocate(struct wasmpool *pool, const struct MemoryRequest *request, 
                        &(struct Wish){.image_id = request->image ? request->image->id : 0,
                                       .deadline_ns = request->deadline_ns},
                        &taken, error);
-    if (!r)
-        r = memory_prepare(&taken, request->image, bytes, error);
     if (r)
         return r;
-    taken.slot->module = request->keep;
     taken.slot->planner = request->pinned    ? NULL
                           : request->planner ? request->planner
                                              : pool_planner(pool, bytes);
+    r = memory_prepare(&taken, request, bytes, error);
+    if (r)
+        return r;
+    taken.slot->module = request->keep;
     if (taken.slot->module)
         module_ref(taken.slot->module, slab_slot_number(taken.slab, taken.index));
     pool_forget_warm(pool, taken.slot);
@@ -97,6 +110,7 @@ int memory_allocate(struct wasmpool *pool, const struct MemoryRequest *request, 
         .maximum_length = memory_maximum(pool, type),
         .allocation = slab_slot_number(taken.slab, taken.index),
         .has_maximum = type->has_maximum,
+        .explicit_bounds = request->explicit_bounds,
         .maximum = type->maximum,
         .limiter = request->limiter,
     };
@@ -125,17 +139,28 @@ static uint64_t memory_keep(struct wasmpool *pool, struct Slot *slot) {
     return 0;
 }
 
+/* What may have been written: all that was accessible, but what code that checks its bounds did not reach. */
+static uint64_t memory_used(const struct wasmpool_memory *memory, const struct Slot *slot) {
+    if (!memory->explicit_bounds || memory->current_length > slot->accessible)
+        return slot->accessible;
+    if (slot->planner)
+        planner_learn_growth(slot->planner, memory->current_length);
+    return memory->current_length;
+}
+
 PUBLIC void wasmpool_deallocate_memory(struct wasmpool *pool, struct wasmpool_memory *memory) {
     const struct wasmpool_module *module;
     struct Taken taken;
+    uint64_t used;
     int r;
 
     if (!*pool->alive || !shelf_find(pool, memory->allocation, &taken))
         return;
     module = taken.slot->module;
+    used = memory_used(memory, taken.slot);
     *memory = (struct wasmpool_memory){.allocation = WASMPOOL_NO_ALLOCATION};
     r = reset_slot(&taken, &(struct ResetAsk){.image = taken.slot->image,
-                                              .used = taken.slot->accessible,
+                                              .used = used,
                                               .keep = memory_keep(pool, taken.slot),
                                               .planner = taken.slot->planner,
                                               .initial = taken.slot->initial});
@@ -147,6 +172,22 @@ PUBLIC void wasmpool_deallocate_memory(struct wasmpool *pool, struct wasmpool_me
         shelf_retire(&taken);
     else
         shelf_release(&taken);
+}
+
+/* Make `bytes` accessible; where what lies beyond may be so too, twice as much as before at least. */
+static int memory_open(const struct wasmpool_memory *memory, struct Slot *slot, uint64_t bytes) {
+    int r;
+
+    if (memory->explicit_bounds) {
+        if (bytes <= slot->accessible)
+            return 0;
+        if (bytes < 2 * slot->accessible)
+            bytes = 2 * slot->accessible < memory->maximum_length ? 2 * slot->accessible : memory->maximum_length;
+    }
+    r = mapping_protect(memory->base, slot->accessible, bytes, NULL);
+    if (!r)
+        slot->accessible = bytes;
+    return r;
 }
 
 PUBLIC int64_t wasmpool_grow_memory(struct wasmpool *pool, struct wasmpool_memory *memory, uint64_t delta) {
@@ -161,9 +202,8 @@ PUBLIC int64_t wasmpool_grow_memory(struct wasmpool *pool, struct wasmpool_memor
     if (!memory_may_grow(memory->limiter, old, bytes, memory->has_maximum, memory->maximum) ||
         memory->current_length != old || bytes > memory->maximum_length)
         return -1;
-    if (mapping_protect(memory->base, taken.slot->accessible, bytes, NULL))
+    if (memory_open(memory, taken.slot, bytes))
         return -1;
-    taken.slot->accessible = bytes;
     memory->current_length = bytes;
     if (memory->definition)
         memory->definition->current_length = bytes;
@@ -198,6 +238,7 @@ int memories_allocate(struct wasmpool *pool, const struct wasmpool_request *requ
             .limiter = request->limiter,
             .deadline_ns = request->deadline_ns,
             .pinned = request->pinned,
+            .explicit_bounds = request->explicit_bounds,
         };
 
         r = memory_allocate(pool, &one, &memories->at[memories->count], error);

@@ -79,6 +79,11 @@ void planner_learn_scan(struct Planner *planner, uint64_t ns) {
     average(&planner->scan_ns, ns);
 }
 
+void planner_learn_growth(struct Planner *planner, uint64_t bytes) {
+    if (atomic_load_explicit(&planner->grown_bytes, memory_order_relaxed) < bytes)
+        atomic_store_explicit(&planner->grown_bytes, bytes, memory_order_relaxed);
+}
+
 const char *planner_way_name(enum ResetWay way) {
     switch (way) {
     case RESET_COUNT:

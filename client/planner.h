@@ -34,6 +34,7 @@ struct Planner {
     _Atomic uint32_t still_permille;     /* how often the count stood still */
     _Atomic uint32_t whole_left;         /* timed resets until WHOLE is left, */
     _Atomic uint32_t whole_next;         /* and how many it will be the next time */
+    _Atomic uint64_t grown_bytes;        /* that any has grown to, of those whose bounds are explicit */
     /* What was seen, for people. */
     _Atomic uint64_t n_timed, ns, pages;
 };
@@ -50,6 +51,8 @@ void planner_init(struct Planner *planner);
 void planner_learn(struct Planner *planner, const struct PlannerSample *sample);
 /* A scan took so long; each is told. */
 void planner_learn_scan(struct Planner *planner, uint64_t ns);
+
+void planner_learn_growth(struct Planner *planner, uint64_t bytes);
 
 static inline enum ResetWay planner_way(const struct Planner *planner) {
     return (enum ResetWay)atomic_load_explicit(&((struct Planner *)planner)->way, memory_order_relaxed);

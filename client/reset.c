@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static void reset_holds(struct Slot *slot, const struct Image *image) {
@@ -257,9 +258,24 @@ int reset_switch(struct Taken *taken, const struct Image *image) {
     return reset_slot(taken, &(struct ResetAsk){.used = slot->image_end, .keep = UINT64_MAX});
 }
 
+/* Pages that do not exist yet are made in bulk, which costs a third of a fault for each. Where the kernel cannot, they are
+ * made as they are written. */
+static void reset_populate(uint8_t *base, const struct Image *image) {
+    for (uint32_t i = 0; i < image->n_extents; i++) {
+        const struct ImageExtent *extent = &image->extents[i];
+
+        if (extent->to - extent->from >= RESET_POPULATE_BYTES)
+            madvise(base + extent->from, extent->to - extent->from, MADV_POPULATE_WRITE);
+    }
+}
+
 void reset_fill(struct Taken *taken, const struct Image *image) {
+    uint8_t *base = slab_slot_base(taken->slab, taken->index);
+
     if (!image || taken->slot->image_id == image->id)
         return;
-    image_copy(image, slab_slot_base(taken->slab, taken->index));
+    if (taken->slot->provenance == PROVENANCE_EMPTY)
+        reset_populate(base, image);
+    image_copy(image, base);
     reset_holds(taken->slot, image);
 }

@@ -22,6 +22,9 @@
 /* And up to here where nothing can be tracked. */
 #define RESET_ZERO_BYTES (UINT64_C(256) << 10)
 
+/* Of an image's extents, those that are worth a system call to have their pages made at once. */
+#define RESET_POPULATE_BYTES (UINT64_C(16) << 10)
+
 /* Extents of pages that one reset looks at before it gives the rest back instead. */
 #define RESET_EXTENTS_MAX 1024
 

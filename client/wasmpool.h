@@ -368,7 +368,8 @@ typedef uint32_t wasmpool_allocation_index;
 #define WASMPOOL_NO_ALLOCATION UINT32_MAX
 
 /* A linear memory. An engine reads `base` and `current_length`; the rest is the allocator's. Bytes from current_length
- * up to the reservation and its guard are mapped and inaccessible: a stray access is SIGSEGV with SEGV_ACCERR.
+ * up to the reservation and its guard are mapped and inaccessible, unless the request has explicit_bounds: a stray access
+ * is SIGSEGV with SEGV_ACCERR.
  * (Wasmtime: Memory, VMMemoryDefinition) */
 struct wasmpool_memory {
     uint8_t *base;
@@ -376,6 +377,7 @@ struct wasmpool_memory {
     uint64_t maximum_length; /* bytes: the type's maximum, max_memory_size and the reservation, whichever is least */
     wasmpool_allocation_index allocation;
     bool has_maximum;                              /* of the type; it is part of what importers see */
+    bool explicit_bounds;                          /* of the request */
     uint64_t maximum;                              /* wasm pages, if has_maximum */
     struct wasmpool_memory_definition *definition; /* kept equal when it grows; NULL: it belongs to no instance */
     const struct wasmpool_limiter *limiter;        /* asked when it grows; may be NULL */
@@ -454,6 +456,10 @@ struct wasmpool_request {
     uint64_t deadline_ns;
     /* The memories may be written in a way that the kernel does not tell of: see wasmpool_deallocate_memories. */
     bool pinned;
+    /* Generated code compares each address with current_length before it uses it, and no guard is needed: what lies beyond
+     * may be accessible then. Memories are opened in larger steps, by as much as others of the module have grown to, and
+     * memory.grow is seldom a system call. (Wasmtime: explicit bounds checks, where memory_guard_size is 0) */
+    bool explicit_bounds;
 };
 
 /* Can this allocator ever hold an instance of the module? Static: it depends on the limits alone, not on use. Run it

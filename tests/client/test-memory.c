@@ -124,6 +124,49 @@ BothTest(memory, grows_up_to_its_maximum_and_not_beyond) {
     fixture_close(&fixture);
 }
 
+/* How much of a memory's slot can be reached. */
+static uint64_t accessible(struct wasmpool *pool, const struct wasmpool_memory *memory) {
+    struct Taken taken;
+
+    cr_assert(shelf_find(pool, memory->allocation, &taken));
+    return taken.slot->accessible;
+}
+
+/* Where code checks its bounds itself, memory.grow by one page is no system call each time, and none where another one
+ * has grown as far. */
+BothTest(memory, with_explicit_bounds_grows_in_larger_steps) {
+    static const struct wasmpool_memory_type type = {.minimum = 1, .has_maximum = true, .maximum = 100};
+    static const char label[LEASE_LABEL_BYTES];
+    struct MemoryRequest request = {.type = &type, .label = label, .explicit_bounds = true};
+    struct wasmpool_memory memory;
+    struct Fixture fixture;
+
+    fixture_open(&fixture, implementation, ONE);
+    for (int round = 0; round < 3; round++) {
+        unsigned steps = 0;
+
+        cr_assert_eq(memory_allocate(fixture.pool, &request, &memory, &fixture.error), 0);
+        for (int64_t pages = 1; pages < 100; pages++) {
+            uint64_t before = accessible(fixture.pool, &memory);
+
+            expect_eq(wasmpool_grow_memory(fixture.pool, &memory, 1), pages);
+            expect_zero(memory.base + pages * 65536, 65536);
+            memory.base[pages * 65536 + 17] = 1;
+            steps += accessible(fixture.pool, &memory) != before;
+        }
+        cr_expect(steps <= (round ? 0 : 7), "%u steps in round %d", steps, round);
+        expect_eq(accessible(fixture.pool, &memory), 100 * 65536);
+        expect_eq(wasmpool_grow_memory(fixture.pool, &memory, 1), -1);
+        wasmpool_deallocate_memory(fixture.pool, &memory);
+    }
+    /* And whoever relies on the guard has it. */
+    request.explicit_bounds = false;
+    cr_assert_eq(memory_allocate(fixture.pool, &request, &memory, &fixture.error), 0);
+    expect_eq(accessible(fixture.pool, &memory), 65536);
+    wasmpool_deallocate_memory(fixture.pool, &memory);
+    fixture_close(&fixture);
+}
+
 BothTest(memory, grows_to_all_of_4_gib) {
     struct wasmpool_memory memory;
     struct Fixture fixture;
