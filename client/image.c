@@ -200,6 +200,26 @@ void image_restore(const struct Image *image, uint8_t *base, uint64_t from, uint
     }
 }
 
+#define IMAGE_MEND_BYTES 4096 /* compared at a time */
+
+void image_mend(const struct Image *image, uint8_t *base, uint64_t bytes) {
+    static const uint8_t zeroes[IMAGE_MEND_BYTES] __attribute__((aligned(64)));
+    uint32_t next = 0;
+
+    for (uint64_t from = 0, to; from < bytes; from = to) {
+        uint64_t end = from + IMAGE_MEND_BYTES < bytes ? from + IMAGE_MEND_BYTES : bytes;
+        struct ImagePiece piece = image_find(image, from, end, &next);
+
+        to = piece.to;
+        if (!memcmp(base + from, piece.source ? piece.source : zeroes, to - from))
+            continue;
+        if (piece.source)
+            memcpy(base + from, piece.source, to - from);
+        else
+            memset(base + from, 0, to - from);
+    }
+}
+
 void image_copy(const struct Image *image, uint8_t *base) {
     uint32_t next = 0;
 

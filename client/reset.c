@@ -88,6 +88,13 @@ static int reset_existing(struct Taken *taken, const struct ResetAsk *ask, uint6
     return 0;
 }
 
+static int reset_small(struct Taken *taken, const struct ResetAsk *ask) {
+    track_forget(taken->slot->track);
+    image_mend(ask->image, slab_slot_base(taken->slab, taken->index), ask->used);
+    reset_is_clean(taken->slot, ask->image);
+    return 0;
+}
+
 static int reset_whole(struct Taken *taken, const struct ResetAsk *ask) {
     uint32_t next = 0;
 
@@ -224,7 +231,7 @@ static int reset_keep(struct Taken *taken, const struct ResetAsk *ask) {
     if (ask->used > ask->keep)
         return reset_existing(taken, ask, ask->keep);
     if (ask->used <= RESET_SMALL_BYTES)
-        return reset_whole(taken, ask);
+        return reset_small(taken, ask);
     if (ask->planner && ask->initial)
         tracker = pool_tracker(taken->slab->shelf->pool);
     if (!tracker)

@@ -5,7 +5,8 @@
 /* Make a used slot's bytes what a new instance must find: its image, or zero. By writing in place, which keeps the
  * pages; what is written is
  *
- *    everything       of a slot that is small, without a system call; or of which nearly everything is hot anyway
+ *    what differs     of a slot that is small: by comparing all of it, without a system call
+ *    everything       of which nearly everything is hot anyway
  *    hot pages        where writes are tracked: see track.h, and planner.h for when what is asked
  *    what exists      of a slot that is not tracked yet, or not any more, or beyond what it began with: the pages that the
  *                     kernel says there are
@@ -17,7 +18,7 @@
 #include "client/shelf.h"
 #include "client/track.h"
 
-/* Up to here everything is written: cheaper than any system call. */
+/* Up to here everything is compared. */
 #define RESET_SMALL_BYTES (UINT64_C(64) << 10)
 /* And up to here where nothing can be tracked. */
 #define RESET_ZERO_BYTES (UINT64_C(256) << 10)
