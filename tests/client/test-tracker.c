@@ -479,10 +479,15 @@ static void change_uid(void) {
 }
 
 Test(tracker, says_that_pagemap_may_not_be_read_after_a_change_of_uid) {
+    struct Case all;
+
     if (getuid()) {
         cr_skip_test("only root can change its uid");
         return;
     }
+    if (!case_open(&all))
+        return;
+    case_close(&all);
     expect_none(change_uid, "/proc/self/pagemap may not be read");
 }
 

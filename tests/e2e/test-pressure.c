@@ -5,8 +5,11 @@
 #include "tests/support/memcg.h"
 #include "tests/support/rig.h"
 
+#include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/statfs.h>
 
 RIG_SUITE(pressure);
 
@@ -22,6 +25,7 @@ RIG_SUITE(pressure);
 struct Worker {
     struct Memcg memcg;
     _Atomic bool warm, go_on;
+    int fd; /* of the file to read over and over */
     pid_t pid;
 };
 
@@ -111,17 +115,35 @@ static uint64_t host_stalled_us(void) {
 static void thrash(void *argument) {
     static char buffer[1 << 16];
     struct Worker *worker = argument;
-    FILE *file = tmpfile();
 
-    host_demand(file, "no temporary file");
     memcg_enter(&worker->memcg);
     for (uint64_t bytes = 0; bytes < 2 * THRASH_BYTES; bytes += sizeof(buffer))
-        host_demand(fwrite(buffer, sizeof(buffer), 1, file), "no room for a temporary file");
+        host_demand(write(worker->fd, buffer, sizeof(buffer)) == sizeof(buffer), "no room for a temporary file");
     while (!worker->go_on) {
-        rewind(file);
-        while (!worker->go_on && fread(buffer, sizeof(buffer), 1, file))
+        lseek(worker->fd, 0, SEEK_SET);
+        while (!worker->go_on && read(worker->fd, buffer, sizeof(buffer)) > 0)
             continue;
     }
+}
+
+/* What it needs: NULL, or why it can not be had here. */
+static const char *thrash_open(struct Worker *worker) {
+    struct statfs fs;
+
+    if (access("/proc/pressure/memory", R_OK))
+        return "this kernel has no PSI";
+    worker->fd = open("/var/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+    if (worker->fd < 0 || fstatfs(worker->fd, &fs) || fs.f_type == TMPFS_MAGIC)
+        return "/var/tmp is on no disk, from which the kernel could read again";
+    return memcg_open(&worker->memcg, THRASH_BYTES);
+}
+
+static void thrash_close(struct Worker *worker, bool opened) {
+    if (opened)
+        memcg_close(&worker->memcg);
+    if (worker->fd >= 0)
+        close(worker->fd);
+    host_unshare(worker, sizeof(*worker));
 }
 
 /* ------------------------------------------------------------------------------------------------ tests */
@@ -161,13 +183,14 @@ Test(pressure, on_the_host_takes_half_of_what_is_idle) {
     static const char *const settings[] = {"log_level=info", "idle_trim_ms=0", "stall_percent=1", NULL};
     struct Shape shape = peer_shape(KIND_MEMORY, SLOTS);
     struct Worker *worker = host_share(sizeof(*worker));
-    const char *why = access("/proc/pressure/memory", R_OK) ? "this kernel has no PSI"
-                                                            : memcg_open(&worker->memcg, THRASH_BYTES);
+    const char *why;
     struct PeerSlab slab;
     struct Peer peer;
 
+    worker->fd = -1;
+    why = thrash_open(worker);
     if (why) {
-        host_unshare(worker, sizeof(*worker));
+        thrash_close(worker, false);
         cr_skip_test("%s", why);
         return;
     }
@@ -182,8 +205,7 @@ Test(pressure, on_the_host_takes_half_of_what_is_idle) {
     worker->go_on = true;
     expect_eq(host_join(worker->pid), 0);
     cr_expect(host_await(count_trims("the host is short of memory"), RIG_AWAIT_MS), "nothing was logged");
-    memcg_close(&worker->memcg);
-    host_unshare(worker, sizeof(*worker));
+    thrash_close(worker, true);
     peer_unmap_slab(&slab);
     peer_goodbye(&peer);
     rig_expect_sound();
