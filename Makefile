@@ -390,6 +390,18 @@ fuzz-planted: deps
 fuzz-planted-run: $(fuzz_needs)
 	@tests/fuzz/planted.sh $(BUILD)
 
+# ------------------------------------------------------------------------------------------------ model
+
+.PHONY: model model-run
+
+## model           search every state of the model of the lease table (tests/model), and again without each of its guards
+model:
+	@$(MAKE) --no-print-directory deps PACKAGES="$(PACKAGES) spin"
+	@$(MAKE) --no-print-directory model-run
+
+model-run:
+	@CC='$(CC)' tests/model/run.sh $(BUILD)
+
 # ------------------------------------------------------------------------------------------------ bench
 
 bench_gen     := $(BUILD)/gen/bench
