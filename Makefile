@@ -390,6 +390,43 @@ fuzz-planted: deps
 fuzz-planted-run: $(fuzz_needs)
 	@tests/fuzz/planted.sh $(BUILD)
 
+# ------------------------------------------------------------------------------------------------ model
+
+# Daemon and client once more, recording each edge that they walk: see tests/model/trace.h.
+traced         = $(patsubst $(BUILD)/%,$(BUILD)/traced/%,$(filter-out $(proto_object),$(1)))
+traced_shared := $(call traced,$(shared_objects) $(BUILD)/tests/model/trace.o) $(proto_object)
+trace_programs := $(BUILD)/traced/wasmpoold $(BUILD)/traced/fleet $(BUILD)/traced/wait-threads $(BUILD)/tests/model/replay
+
+$(BUILD)/traced/%.o: %.c | $(BUILD)/gen/proto/wasmpool.pb-c.h
+	@mkdir -p $(@D)
+	$(call say,TRACED)
+	$(Q)$(CC) $(OURS) -DLEASE_TRACE $(CFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/traced/wasmpoold: $(call traced,$(BUILD)/daemon/main.o $(daemon_objects)) $(traced_shared)
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(daemon_libs)
+
+$(BUILD)/traced/fleet: $(BUILD)/traced/tests/model/fleet.o
+$(BUILD)/traced/wait-threads: $(BUILD)/traced/tests/stress/wait-threads.o
+$(BUILD)/traced/fleet $(BUILD)/traced/wait-threads: $(call traced,$(client_objects)) $(traced_shared) $(BUILD)/internal-tests.a
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(proto_libs)
+
+$(BUILD)/tests/model/replay: $(call objects,tests/model/replay.c tests/model/path.c)
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^
+
+.PHONY: model model-run
+
+## model           search every state of a model of the lease table, and again without each of its guards; replay traces
+model:
+	@$(MAKE) --no-print-directory deps PACKAGES="$(PACKAGES) spin"
+	@$(MAKE) --no-print-directory model-run
+
+model-run: $(trace_programs)
+	@CC='$(CC)' tests/model/run.sh $(BUILD)
+	@tests/model/trace.sh $(BUILD)
+
 # ------------------------------------------------------------------------------------------------ bench
 
 bench_gen     := $(BUILD)/gen/bench
@@ -532,8 +569,8 @@ $(filter-out %/wasm2c-threads,$(test_stress)): %: %.o $(BUILD)/internal-tests.a 
 
 # What `check` runs behind the unit tests: programs, and commands with arguments, in quotes, with what they need.
 check_programs := $(test_stress)
-check_commands := "tests/client/exports.sh $(BUILD)" "tests/client/vmoffsets.sh $(BUILD)"
-check_needs    := $(libraries)
+check_commands := "tests/client/exports.sh $(BUILD)" "tests/client/vmoffsets.sh $(BUILD)" "tests/model/trace.sh $(BUILD)"
+check_needs    := $(libraries) $(trace_programs)
 ifeq ($(filter thread,$(SANITIZE)),)
 check_commands += "$(MAKE) -s check-wasm" "$(MAKE) -s check-wasm-executor" "$(MAKE) -s check-wasm-wrap" \
                   "$(MAKE) -s check-wasm-sabotage" "$(MAKE) -s check-wasm-spec" "$(MAKE) -s check-syscalls-run" \
@@ -556,8 +593,8 @@ ifeq ($(filter thread,$(SANITIZE)),)
 check-run: $(BUILD)/wasmpoold $(BUILD)/wasmpoolctl $(test_programs) $(BUILD)/tests/support/planted-leak $(check_programs) $(check_needs)
 	+@tests/run $(test_programs) $(check_programs) $(check_commands)
 else
-check-run: $(BUILD)/wasmpoold $(test_stress)
-	@tests/run $(test_stress) "tests/stress/planted-race.sh $(BUILD)"
+check-run: $(BUILD)/wasmpoold $(test_stress) $(trace_programs)
+	@tests/run $(test_stress) "tests/stress/planted-race.sh $(BUILD)" "tests/model/trace.sh $(BUILD)"
 endif
 
 ## check-unit      the Criterion tests alone

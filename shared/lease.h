@@ -122,9 +122,13 @@ static inline uint64_t lease_load(const struct LeaseEntry *entry) {
     return atomic_load_explicit(&((struct LeaseEntry *)entry)->word, memory_order_seq_cst);
 }
 
+#ifdef LEASE_TRACE
+int lease_walk(struct LeaseEntry *entry, uint64_t from, uint64_t to); /* the same, recorded: see tests/model/trace.h */
+#else
 static inline int lease_walk(struct LeaseEntry *entry, uint64_t from, uint64_t to) {
     return atomic_compare_exchange_strong(&entry->word, &from, to) ? 0 : LEASE_E_LOST;
 }
+#endif
 
 /* Owner: VACANT -> IDLE, in the generation that the owner's record says. The slot must be empty by then. */
 static inline int lease_grant(struct LeaseEntry *entry, uint64_t generation) {
