@@ -38,6 +38,7 @@ enum {
     WASMPOOL_E_HOST = 10,       /* a ceiling of the host, named in `limit`: vm.max_map_count, RLIMIT_AS, ... */
     WASMPOOL_E_TRAP = 11,       /* WebAssembly traps here: a segment or a bulk operation is out of bounds */
     WASMPOOL_E_LINK = 12,       /* an import is missing, or has not the type that the module demands */
+    WASMPOOL_E_BUSY = 13,       /* of the protocol; no function here returns it */
 };
 
 /* Details of a result that is not 0. The caller owns it; nothing in it is on the heap. */
