@@ -499,7 +499,7 @@ $(modules_gen)/%.wasm: tests/client/modules/%.wat
 	$(call say,WASM)
 	$(Q)wat2wasm --enable-multi-memory --enable-extended-const --enable-exceptions $< -o $@
 
-$(BUILD)/tests/client/%.o: OURS += -DTEST_MODULES='"$(abspath $(modules_gen))"'
+$(BUILD)/tests/client/%.o $(BUILD)/tests/e2e/test-image.o: OURS += -DTEST_MODULES='"$(abspath $(modules_gen))"'
 $(test_client): | $(test_modules)
 
 $(BUILD)/internal-tests.a: $(test_support)
