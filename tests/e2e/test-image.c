@@ -4,6 +4,7 @@
 
 #include "tests/client/modules.h"
 #include "tests/e2e/fleet.h"
+#include "tests/support/peer-image.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -344,6 +345,32 @@ Test(image, outlives_the_daemon_in_its_worker_and_is_made_anew_for_others) {
 }
 
 /* ------------------------------------------------------------------------------------------------ shown */
+
+/* More than a page has rows: all of them, once each, in the order of their hashes. */
+Test(image, list_goes_over_many_pages) {
+    const char *hash, *last = "";
+    struct PeerImage image;
+    struct Peer peer;
+    json_t *root, *rows;
+    char text[16];
+
+    rig_open(NULL);
+    peer_open(&peer, rig.daemon.socket);
+    for (int i = 0; i < 450; i++) {
+        snprintf(text, sizeof(text), "image %d", i);
+        peer_make_image(&peer, text, HOST_PAGE, &image);
+        peer_close_image(&image);
+    }
+    rows = images_list(&root);
+    expect_eq(json_array_size(rows), 450);
+    for (size_t i = 0; i < 450; i++, last = hash) {
+        hash = json_string_value(json_object_get(json_array_get(rows, i), "hash"));
+        cr_assert(strcmp(last, hash) < 0, "%s comes before %s", last, hash);
+    }
+    json_decref(root);
+    peer_goodbye(&peer);
+    rig_close_with_images();
+}
 
 Test(image, is_shown_to_people) {
     struct Job *job = job_new(1);
