@@ -167,8 +167,10 @@ int image_find(struct Client *client, const uint8_t hash[static HASH_BYTES], uin
             return r ? r : error_set(error, -ENOMEM, "the daemon is out of memory");
         use_begin(use, client, image, ++client->n_image_ids);
     }
-    if (image)
+    if (image) {
+        use->n++;
         image_hit(image, now_ms);
+    }
     *usep = use;
     return 0;
 }
@@ -184,7 +186,8 @@ int image_release(struct Client *client, uint32_t id, struct Error *error) {
         place = &(*place)->next;
     if (!*place)
         return error_set(error, ERROR_PROTOCOL, "there is no image %" PRIu32 " to release", id);
-    use_end(client, place);
+    if (!--(*place)->n)
+        use_end(client, place);
     return 0;
 }
 
@@ -414,6 +417,7 @@ static const struct ImageUse *image_settle(struct Image *image, struct Image *ke
         image->use = NULL;
         use_begin(use, client, kept, image->id);
     }
+    use->n++;
     image_part(image);
     return use;
 }

@@ -47,16 +47,17 @@ struct Image {
     struct Backing *backing;
     struct Reclaim *reclaim; /* for its memory, when it goes */
     uint8_t hash[HASH_BYTES]; /* as its client says, which is true of one that is SEALED */
-    uint64_t n_users, n_hits;
+    uint64_t n_users, n_hits; /* users: clients, each once */
     uint64_t used_ms;        /* made, or found last */
     int result;              /* of image_run: an outcome of memfd_freeze, or a negative errno */
     uint8_t digest[HASH_BYTES];
 };
 
-/* That a client uses an image. */
+/* That a client uses an image, as often as it was given it: what it does with each is for itself to know. */
 struct ImageUse {
     struct ImageUse *next;
     struct Image *image;
+    uint64_t n;
     uint32_t id; /* of this client, never used twice */
 };
 
@@ -69,7 +70,7 @@ struct Images {
     uint64_t n_open;               /* memfds: the same, and those that are being closed */
 };
 
-/* The image with this hash, of the client's user; from now on the client uses it. *usep is NULL where there is none, and
+/* The image with this hash, of the client's user, which the client uses once more from now on. *usep is NULL where there is none, and
  * good until it is released. 0, ERROR_LIMIT (images_max of the connection, image_ids), or -ENOMEM. */
 int image_find(struct Client *client, const uint8_t hash[static HASH_BYTES], uint64_t bytes, uint64_t now_ms,
                const struct ImageUse **usep, struct Error *error);
@@ -91,7 +92,7 @@ void image_run(struct Image *image);
  * same one that was there before. Else the image is gone, and the error is ERROR_BUSY, ERROR_INVALID or ERROR_HOST. */
 int image_finish(struct Image *image, uint64_t now_ms, const struct ImageUse **usep, struct Error *error);
 
-/* The client does not use it any more, or gives up filling it. ERROR_PROTOCOL if it does neither. */
+/* The client uses it once less, or gives up filling it. ERROR_PROTOCOL if it does neither. */
 int image_release(struct Client *client, uint32_t id, struct Error *error);
 
 /* The client ends: all of them. Idempotent. */

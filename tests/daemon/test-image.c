@@ -125,6 +125,7 @@ Test(image, of_one_client_is_found_by_another_of_its_uid_alone) {
     cr_assert_null(find(second, "b"));
     cr_assert_null(find_of(second, BYTES + PAGE, "a", 0));
     cr_assert_eq(find(second, "a"), found, "a client has two uses of one image");
+    expect_eq(found->n, 2);
     expect_eq(made->image->n_users, 2);
     core_pool_deinit(&pool);
 }
@@ -543,6 +544,29 @@ Test(image, is_released_by_who_uses_it_and_once) {
     release(client, id);
     expect_eq(image_release(client, id, &error), ERROR_PROTOCOL);
     cr_assert_neq(find(client, "a")->id, id, "an id was used twice");
+    core_pool_deinit(&pool);
+}
+
+/* What it is given several times it releases as often; what is made again is one of these times. */
+Test(image, is_used_until_it_was_released_as_often_as_it_was_given) {
+    struct Pool pool;
+    struct Client *client;
+    struct Error error;
+    uint32_t id;
+
+    core_pool_init(&pool);
+    client = core_client(&pool, UID);
+    id = make(client, "a")->id;
+    expect_eq(find(client, "a")->id, id);
+    expect_eq(make(client, "a")->id, id);
+    for (int i = 0; i < 3; i++) {
+        expect_eq(client->n_images, 1);
+        expect_eq(pool.images.oldest->n_users, 1);
+        release(client, id);
+    }
+    expect_eq(client->n_images, 0);
+    expect_eq(pool.images.oldest->n_users, 0);
+    expect_eq(image_release(client, id, &error), ERROR_PROTOCOL);
     core_pool_deinit(&pool);
 }
 

@@ -163,6 +163,7 @@ static void set_limit(const char *setting) {
 
 /* With what the daemon has open for them. */
 static void rig_close_with_images(void) {
+    expect_eq(rig_status().cut_off, 0);
     set_limit("image_bytes_max=0");
     expect_eq(rig_status().images, 0);
     rig_expect_sound();
@@ -193,10 +194,19 @@ Test(image, of_the_first_worker_is_found_by_the_second_one) {
 /* Modules of like contents within one process, too. */
 Test(image, of_one_module_is_found_for_another_one) {
     struct Job *job = job_new_of(4, 1, 0);
+    pid_t pid;
 
     rig_open(NULL);
+    pid = job_begin(job);
+    expect_rows(1, 1, 3);
+    job_end(job, pid);
+    job->purges = true;
+    pid = job_begin(job);
+    expect_rows(1, 0, 7);
+    job_end(job, pid);
+    job->frees = true;
     job_run(job);
-    expect_rows(1, 0, 3);
+    expect_rows(1, 0, 11);
     job_free(job);
     rig_close_with_images();
 }
