@@ -47,7 +47,7 @@ void remote_release_image(struct wasmpool *pool, const struct Image *image) {
 
     while (*place && *place != image->use)
         place = &(*place)->next;
-    if (*place && !connection->ended)
+    if (*place)
         remote_end_use(connection, place);
 }
 

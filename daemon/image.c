@@ -49,7 +49,7 @@ static void image_unqueue(struct Image *image) {
     *place = image->next;
 }
 
-/* It is the last to go. */
+/* Its last user has left: it is the last to go. */
 static void image_touch(struct Image *image) {
     image_unlink(image);
     image_link(image);
@@ -151,7 +151,6 @@ static int client_admit_image(const struct Client *client, struct Error *error) 
 static void image_hit(struct Image *image, uint64_t now_ms) {
     image->n_hits++;
     image->used_ms = now_ms;
-    image_touch(image);
 }
 
 int image_find(struct Client *client, const uint8_t hash[static HASH_BYTES], uint64_t bytes, uint64_t now_ms,

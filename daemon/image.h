@@ -37,7 +37,7 @@ enum ImageState { IMAGE_FILLING, IMAGE_WAITING, IMAGE_SEALING, IMAGE_SEALED };
 struct Image {
     struct Pool *pool;
     struct User *user;
-    struct Image *next, *previous; /* SEALED: by their last use; WAITING: in the queue, by `next` */
+    struct Image *next, *previous; /* SEALED: those without users by how long that is so; WAITING: the queue, by `next` */
     struct Image *next_of_user;    /* SEALED */
     enum ImageState state;
     struct Client *client;   /* who fills it; NULL: has gone, or SEALED */

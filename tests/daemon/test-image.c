@@ -107,7 +107,8 @@ static void leave(struct Client *client, const char *text) {
 Test(image, of_one_client_is_found_by_another_of_its_uid_alone) {
     struct Pool pool;
     struct Client *first, *second, *stranger;
-    const struct ImageUse *made, *found;
+    const struct ImageUse *made, *found, *none;
+    struct Error error;
 
     core_pool_init(&pool);
     first = core_client(&pool, UID);
@@ -124,6 +125,8 @@ Test(image, of_one_client_is_found_by_another_of_its_uid_alone) {
     cr_assert_null(find(stranger, "a"));
     cr_assert_null(find(second, "b"));
     cr_assert_null(find_of(second, BYTES + PAGE, "a", 0));
+    expect_eq(image_find(second, made->image->hash, BYTES + PAGE, 0, &none, &error), 0);
+    cr_assert_null(none, "of another length than it says");
     cr_assert_eq(find(second, "a"), found, "a client has two uses of one image");
     expect_eq(found->n, 2);
     expect_eq(made->image->n_users, 2);
@@ -249,6 +252,28 @@ Test(image, outlives_its_clients) {
     expect_eq(pool.n_users, 0);
     expect_eq(pool.images.n_open, 1); /* until it is closed, off the loop */
     core_reclaim(&pool);
+    expect_eq(pool.images.n_open, 0);
+    core_pool_deinit(&pool);
+}
+
+/* Its pages go when it is closed, which takes time: not on the loop. */
+Test(image, that_is_dropped_is_closed_by_whoever_runs_the_reclaims) {
+    struct Pool pool;
+    struct Client *client;
+    struct Reclaim *reclaims;
+    int fd;
+
+    core_pool_init(&pool);
+    client = core_client(&pool, UID);
+    fd = make(client, "a")->image->backing->fd;
+    images_leave(client);
+    expect_eq(images_evict(&pool, NULL), true);
+    reclaims = reclaim_steal(&pool);
+    cr_assert(fcntl(fd, F_GETFD) >= 0);
+    reclaim_run(reclaims);
+    cr_assert(fcntl(fd, F_GETFD) < 0 && errno == EBADF);
+    expect_eq(pool.images.n_open, 1);
+    reclaim_finish(reclaims);
     expect_eq(pool.images.n_open, 0);
     core_pool_deinit(&pool);
 }

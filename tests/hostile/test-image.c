@@ -176,6 +176,36 @@ Test(image, that_cannot_be_is_refused_to_a_client_that_goes_on) {
     rig_close();
 }
 
+/* More is asked before the answer: it is answered after it, in order. */
+static void ask_while_it_is_sealed(void *unused) {
+    struct PeerImage image;
+    struct Peer peer;
+    uint8_t hash[HASH_BYTES];
+    uint64_t seal, want;
+
+    (void)unused;
+    peer_open(&peer, rig.daemon.socket);
+    peer_create_image(&peer, LARGE_BYTES, &image);
+    for (uint64_t at = 0; at < LARGE_BYTES; at += LARGE_BYTES / 1024)
+        host_demand(pwrite(image.fd, "x", 1, (off_t)at) == 1, "pwrite");
+    host_demand(!hash_file(image.fd, LARGE_BYTES, hash), "hash");
+    peer_close_image(&image);
+    seal = peer_ask_seal(&peer, image.id, hash, HASH_BYTES);
+    want = peer_ask_want(&peer, 4711);
+    host_demand(peer_take_image(&peer, seal, &image), "it is not there");
+    peer_expect_error(&peer, want, ERROR_PROTOCOL, NULL);
+    peer_close_image(&image);
+    peer_goodbye(&peer);
+}
+
+Test(image, that_is_being_sealed_is_answered_before_what_was_asked_later) {
+    rig_open(NULL);
+    expect_eq(host_join(host_fork(ask_while_it_is_sealed, NULL)), 0);
+    drop_images();
+    rig_expect_sound();
+    rig_close();
+}
+
 static void say_the_wrong_hash(void *unused) {
     static const size_t written[] = {0, 11, 13}; /* nothing, too little, and too much of it */
     struct PeerImage image;

@@ -191,6 +191,7 @@ int fake_make_fd(const char *name, uint64_t bytes, int seals, int mischief) {
              : mischief == FAKE_WITHOUT_SEAL   ? ~F_SEAL_SEAL
              : mischief == FAKE_WITHOUT_WRITE  ? ~F_SEAL_WRITE
                                                : ~0;
+    seals |= mischief == FAKE_UNWRITABLE ? F_SEAL_WRITE : 0;
     if (fd < 0 || ftruncate(fd, (off_t)bytes) || (seals && fcntl(fd, F_ADD_SEALS, seals)))
         fake_give_up("a fake memfd");
     return fd;

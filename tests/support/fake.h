@@ -46,6 +46,7 @@ enum FakeMischief {
     FAKE_SILENT,          /* says nothing, and remembers the answer */
     FAKE_HANG_UP,         /* closes the connection */
     FAKE_WITHOUT_WRITE,   /* F_SEAL_WRITE is missing, of an image */
+    FAKE_UNWRITABLE,      /* an image to be filled has F_SEAL_WRITE already */
     FAKE_NONE_WITH_FD,    /* says that there is no image, and sends an fd */
     FAKE_OLDER,           /* knows nothing of images */
     FAKE_MISCHIEF_N,
