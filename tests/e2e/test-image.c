@@ -89,7 +89,7 @@ static void work(void *argument) {
         if (job->purges)
             wasmpool_purge_module(pool, job->modules[i]);
         if (job->frees)
-            job->modules[i] = wasmpool_module_free(job->modules[i]);
+            wasmpool_module_free(job->modules[i]); /* the parent has its own */
     }
     wasmpool_metrics(pool, &metrics);
     host_demand(metrics.shared_images == job->shared && metrics.private_images == job->n - job->shared,
