@@ -474,6 +474,7 @@ Test(sharing, outlives_the_daemon) {
                                                &rig.error),
                       0);
         wasmpool_deallocate_memory(rig.pool, &memory);
+        cr_assert_null(rig.pool->connection->next->image_uses);
     }
     expect_instances(rig.pool, module);
     wasmpool_purge_module(rig.pool, module);
