@@ -27,7 +27,7 @@ export UBSAN_OPTIONS ?= halt_on_error=1:print_stacktrace=1
 
 # Debian packages: to build and to run the tests and the demonstration.
 PACKAGES := gcc libc6-dev pkg-config libuv1-dev libprotobuf-c-dev protobuf-c-compiler libinih-dev libsystemd-dev libjansson-dev \
-            libcriterion-dev scdoc strace binutils systemd \
+            libsodium-dev libcriterion-dev scdoc strace binutils systemd \
             wabt g++ clang lld wasi-libc libclang-rt-14-dev libclang-rt-14-dev-wasm32 libstb-dev
 
 shared_sources := $(wildcard shared/*.c)
@@ -42,7 +42,8 @@ client_objects := $(call objects,$(client_sources))
 daemon_objects := $(call objects,$(daemon_sources))
 
 # Evaluated when first used, which is after `deps` has installed them.
-proto_libs     = $(shell pkg-config --libs libprotobuf-c)
+# What shared/ needs: who links it, links these.
+proto_libs     = $(shell pkg-config --libs libprotobuf-c libsodium)
 daemon_libs    = $(shell pkg-config --libs libuv libsystemd inih) $(proto_libs)
 json_libs      = $(shell pkg-config --libs jansson)
 criterion_libs = $(shell pkg-config --libs criterion)
@@ -535,7 +536,7 @@ $(modules_gen)/%.wasm: tests/client/modules/%.wat
 	$(call say,WASM)
 	$(Q)wat2wasm --enable-multi-memory --enable-extended-const --enable-exceptions $< -o $@
 
-$(BUILD)/tests/client/%.o: OURS += -DTEST_MODULES='"$(abspath $(modules_gen))"'
+$(BUILD)/tests/client/%.o $(BUILD)/tests/e2e/test-image.o: OURS += -DTEST_MODULES='"$(abspath $(modules_gen))"'
 $(test_client): | $(test_modules)
 
 $(BUILD)/internal-tests.a: $(test_support)
@@ -616,7 +617,7 @@ $(BUILD)/wasmpool.pc:
 	@mkdir -p $(@D)
 	$(Q)printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' 'Name: wasmpool' \
 	    'Description: instance allocator for WebAssembly, shared among processes' 'Version: $(VERSION)' \
-	    'Libs: -L$${libdir} -lwasmpool' 'Requires.private: libprotobuf-c' 'Cflags: -I$${includedir}' >$@
+	    'Libs: -L$${libdir} -lwasmpool' 'Requires.private: libprotobuf-c libsodium' 'Cflags: -I$${includedir}' >$@
 
 .PHONY: $(BUILD)/wasmpoold.service
 $(BUILD)/wasmpoold.service: systemd/wasmpoold.service

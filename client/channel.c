@@ -122,6 +122,10 @@ bool channel_has_ended(const struct Channel *channel) {
     return channel->ended;
 }
 
+bool channel_is_owed(const struct Channel *channel) {
+    return channel->awaited_id;
+}
+
 int channel_reject(struct Channel *channel, const char *what, struct wasmpool_error *error) {
     channel->ended = true;
     return error_set(failure(error), ERROR_PROTOCOL, "the daemon at %s %s", channel->path, what);
@@ -148,12 +152,21 @@ int channel_tell(struct Channel *channel, WireMessage *message) {
     return channel_send(channel, message, channel_deadline_ns(channel), NULL);
 }
 
+/* The image that a message brings; 0: none. */
+static uint32_t channel_image_of(const WireMessage *message) {
+    if (message->body_case == WASMPOOL__PACKET__BODY_IMAGE_FOUND)
+        return message->image_found->image;
+    return message->body_case == WASMPOOL__PACKET__BODY_IMAGE_CREATED ? message->image_created->image : 0;
+}
+
 /* An answer to a request that we no longer wait for. What it brought is given back at once. */
 static void channel_discard(struct Channel *channel, struct WirePacket *packet) {
     Wasmpool__Ack ack = WASMPOOL__ACK__INIT;
     Wasmpool__CloseSlab close_slab = WASMPOOL__CLOSE_SLAB__INIT;
+    Wasmpool__ReleaseImage release_image = WASMPOOL__RELEASE_IMAGE__INIT;
     WireMessage acked = WIRE_MESSAGE(0, ACK, ack, &ack);
     WireMessage closed = WIRE_MESSAGE(0, CLOSE_SLAB, close_slab, &close_slab);
+    WireMessage released = WIRE_MESSAGE(0, RELEASE_IMAGE, release_image, &release_image);
 
     if (packet->n_fds)
         channel_tell(channel, &acked);
@@ -161,6 +174,9 @@ static void channel_discard(struct Channel *channel, struct WirePacket *packet) 
         close_slab.slab = packet->message->slab_opened->slab;
         channel_tell(channel, &closed);
     }
+    release_image.image = channel_image_of(packet->message);
+    if (release_image.image)
+        channel_tell(channel, &released);
     wire_packet_deinit(packet);
 }
 

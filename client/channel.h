@@ -44,6 +44,9 @@ void channel_probe(struct Channel *channel);
 /* Has the connection come to an end? An answer that did not come in time does not end it. */
 bool channel_has_ended(const struct Channel *channel);
 
+/* Is there a request whose answer did not come in time? The next one waits for it first. */
+bool channel_is_owed(const struct Channel *channel);
+
 /* An answer that is not of the kind that was asked for ends the connection. Returns PROTOCOL. */
 int channel_reject(struct Channel *channel, const char *what, struct wasmpool_error *error);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "client/channel.h"
 #include "client/demand.h"
+#include "client/image.h"
 #include "client/pool.h"
 
 #include <errno.h>
@@ -32,9 +33,19 @@ int connection_new(struct Connection **connectionp, int fd, uint32_t entries, st
     return 0;
 }
 
+void connection_forget_images(struct Connection *connection) {
+    while (connection->image_uses) {
+        struct ImageUse *use = connection->image_uses;
+
+        connection->image_uses = use->next;
+        image_use_unref(use);
+    }
+}
+
 struct Connection *connection_free(struct Connection *connection) {
     if (!connection)
         return NULL;
+    connection_forget_images(connection);
     channel_close(connection->channel);
     munmap(connection->table, connection->table_bytes);
     free(connection);

@@ -130,8 +130,10 @@ static struct Image *image_new(const struct wasmpool_module *module, uint32_t me
 }
 
 static struct Image *image_free(struct Image *image) {
-    if (image)
+    if (image) {
         munmap(image->bytes, image->mapped);
+        image_use_unref(image->use);
+    }
     free(image);
     return NULL;
 }
@@ -170,6 +172,73 @@ struct Images *images_free(struct Images *images) {
         image_free(images->at[i]);
     free(images);
     return NULL;
+}
+
+/* ------------------------------------------------------------------------------------------------ sharing one */
+
+struct ImageUse *image_use_new(uint32_t id) {
+    struct ImageUse *use = malloc(sizeof(*use));
+
+    if (use)
+        *use = (struct ImageUse){.id = id, .n_refs = 2};
+    return use;
+}
+
+struct ImageUse *image_use_unref(struct ImageUse *use) {
+    if (!use || atomic_fetch_sub(&use->n_refs, 1) > 1)
+        return use;
+    free(use);
+    return NULL;
+}
+
+void image_hash(const struct Image *image, uint8_t digest[static HASH_BYTES]) {
+    struct Hash hash;
+
+    hash_begin(&hash, image->end);
+    for (uint32_t i = 0; i < image->n_extents; i++) {
+        const struct ImageExtent *extent = &image->extents[i];
+
+        hash_add(&hash, extent->from, image->bytes + (extent->from - image->origin), extent->to - extent->from);
+    }
+    hash_end(&hash, digest);
+}
+
+/* Not through a mapping: that would be one more thing to undo before the file can be sealed. */
+int image_fill(const struct Image *image, int fd) {
+    for (uint32_t i = 0; i < image->n_extents; i++)
+        for (uint64_t at = image->extents[i].from; at < image->extents[i].to;) {
+            ssize_t n = pwrite(fd, image->bytes + (at - image->origin), image->extents[i].to - at, (off_t)at);
+
+            if (n < 0 && errno != EINTR)
+                return -errno;
+            at += n > 0 ? (uint64_t)n : 0;
+        }
+    return 0;
+}
+
+/* Private, though nobody writes to it: to kernels before 6.7 a shared mapping of a sealed file is one that could be made
+ * writable. */
+uint8_t *image_map(const struct Image *image, int fd) {
+    uint64_t from = image->extents[0].from;
+    uint8_t *bytes = mmap(NULL, image->end - from, PROT_READ, MAP_PRIVATE | MAP_NORESERVE, fd, (off_t)from);
+
+    return bytes == MAP_FAILED ? NULL : bytes;
+}
+
+void image_adopt(struct Image *image, uint8_t *bytes, struct ImageUse *use) {
+    munmap(image->bytes, image->mapped);
+    image->bytes = bytes;
+    image->origin = image->extents[0].from;
+    image->mapped = image->end - image->origin;
+    image->use = use;
+}
+
+uint64_t image_filled_bytes(const struct Image *image) {
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < image->n_extents; i++)
+        bytes += image->extents[i].to - image->extents[i].from;
+    return bytes;
 }
 
 /* ------------------------------------------------------------------------------------------------ using one */

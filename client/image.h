@@ -2,11 +2,23 @@
 #ifndef CLIENT_IMAGE_H
 #define CLIENT_IMAGE_H
 
-/* The initial contents of a module's memories, made once from its active data segments, and read-only from then on.
+/* The initial contents of a module's memories, made once from its active data segments, and read-only from then on. Its
+ * bytes are this process's own at first; with a daemon they are shared by all processes of a user, see sharing.h.
  * Pages that are zero are not part of an image: leading and trailing ones are trimmed, those between are holes. Whether
  * a module can have images is decided as Wasmtime decides it (wasmtime-environ: try_static_init). */
 
 #include "client/module.h"
+#include "shared/hash.h"
+
+#include <stdatomic.h>
+
+/* That a connection of ours uses an image of the daemon's. The connection and the image have a reference each: whichever
+ * goes first leaves it to the other, and the daemon is told when there is an occasion. */
+struct ImageUse {
+    struct ImageUse *next; /* of its connection */
+    uint32_t id;           /* of that */
+    _Atomic uint32_t n_refs;
+};
 
 /* Offsets in the memory, and sizes, are multiples of a host page. */
 struct ImageExtent {
@@ -18,6 +30,7 @@ struct Image {
     uint64_t end;   /* of the last extent */
     uint8_t *bytes; /* of the memory from `origin` on: a mapping of `mapped` bytes */
     uint64_t origin, mapped;
+    struct ImageUse *use; /* NULL: the bytes are our own */
     uint32_t n_extents;
     struct ImageExtent extents[];
 };
@@ -35,6 +48,26 @@ bool images_are_possible(const struct wasmpool_module *module);
 /* Make them. 0, or -ENOMEM. */
 int images_new(const struct wasmpool_module *module, struct Images **imagesp, struct wasmpool_error *error);
 struct Images *images_free(struct Images *images);
+
+/* For who shares it. Its name, by what is in it: the contents of a file of `end` bytes, with what is zero as holes. */
+void image_hash(const struct Image *image, uint8_t hash[static HASH_BYTES]);
+/* Write them to such a file, which is all holes. 0 or a negative errno. */
+int image_fill(const struct Image *image, int fd);
+/* Map what this image has of such a file; NULL: it cannot be. */
+uint8_t *image_map(const struct Image *image, int fd);
+/* Have these bytes in place of the old ones, which go, and the use's second reference. */
+void image_adopt(struct Image *image, uint8_t *bytes, struct ImageUse *use);
+/* How much of it is not a hole. */
+uint64_t image_filled_bytes(const struct Image *image);
+
+/* With two references. NULL when out of memory. */
+struct ImageUse *image_use_new(uint32_t id);
+/* Returns `use` as long as there is another reference, else NULL. NULL is fine. */
+struct ImageUse *image_use_unref(struct ImageUse *use);
+/* For its connection: has the image gone? */
+static inline bool image_use_is_freed(struct ImageUse *use) {
+    return atomic_load(&use->n_refs) == 1;
+}
 
 /* From a place in a memory, what its image, which may be NULL, has up to `to`: bytes to copy, or nothing but zero. */
 struct ImagePiece {

@@ -223,7 +223,7 @@ int memories_allocate(struct wasmpool *pool, const struct wasmpool_request *requ
     if (memories->capacity - memories->count < module->counts.defined_memories)
         return error_set(failure(error), ERROR_INVALID, "the map has room for %u memories of %u",
                          memories->capacity - memories->count, module->counts.defined_memories);
-    r = template_images(module, &images, error);
+    r = template_images(pool, module, request->deadline_ns, &images, error);
     if (r)
         return r;
     module_label(label, request->label ? request->label : module->label);

@@ -55,5 +55,7 @@ PUBLIC void wasmpool_metrics(struct wasmpool *pool, struct wasmpool_metrics *met
     }
     metrics->slabs = pool->n_mapped;
     metrics->connections = pool->n_connections;
+    metrics->shared_images = pool->n_shared_images;
+    metrics->private_images = pool->n_private_images;
     pool_unlock(pool);
 }

@@ -431,6 +431,7 @@ static void pool_free_connection(struct wasmpool *pool, struct Connection *conne
         connection_free(connection);
         return;
     }
+    connection_forget_images(connection);
     channel_close(connection->channel);
     free(connection);
 }

@@ -27,6 +27,7 @@ struct wasmpool {
     struct Shelf *table_shelves[2]; /* by enum wasmpool_reference: one and the same if the sizes are */
     uint32_t n_lanes;               /* of each shelf */
     bool count_warm;                /* max_unused_warm_slots is a bound at all */
+    _Atomic uint64_t n_shared_images, n_private_images; /* made for modules, since open */
     _Alignas(64) _Atomic uint64_t n_warm; /* idle memories with pages, if they are counted */
     /* Everything below is the slow path's, under the lock. It is held while the daemon is talked with: who only has
      * something to say leaves it to whoever holds it, see pool_defer. */

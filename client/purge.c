@@ -16,5 +16,8 @@ PUBLIC void wasmpool_purge_module(struct wasmpool *pool, const struct wasmpool_m
     pthread_mutex_lock(&pool->lock);
     for (uint32_t i = 0; i < images->count; i++)
         shelf_visit(&pool->memories, images->first_id + i, purge_slot);
+    for (uint32_t i = 0; i < images->count && pool->source->release_image; i++)
+        if (images->at[i])
+            pool->source->release_image(pool, images->at[i]);
     pool_unlock(pool);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "client/pool.h"
 
-#include "client/channel.h"
+#include "client/remote.h"
 #include "shared/memfd.h"
 
 #include <stdio.h>
@@ -19,21 +19,20 @@ static int remote_tell(struct Channel *channel, struct Wasmpool__Packet message)
     return channel_tell(channel, &message);
 }
 
-static void remote_ack(struct Channel *channel) {
+void remote_ack(struct Channel *channel) {
     Wasmpool__Ack ack = WASMPOOL__ACK__INIT;
 
     remote_tell(channel, (WireMessage)WIRE_MESSAGE(0, ACK, ack, &ack));
 }
 
-/* Check the fd that came with an answer before anyone maps it. Takes it out of the packet on success. */
-static int remote_check_fd(struct Channel *channel, struct WirePacket *answer, uint64_t bytes, int *fdp,
-                           struct wasmpool_error *error) {
+int remote_check_fd(struct Channel *channel, struct WirePacket *answer, int (*check)(int fd, uint64_t bytes),
+                    uint64_t bytes, int *fdp, struct wasmpool_error *error) {
     char what[128];
     int fd = wire_packet_steal_fd(answer), r;
 
     if (fd < 0)
         return channel_reject(channel, "did not send the file descriptor that belongs to its answer", error);
-    r = memfd_check(fd, bytes);
+    r = check(fd, bytes);
     if (!r) {
         *fdp = fd;
         return 0;
@@ -54,7 +53,7 @@ static int remote_welcome(struct wasmpool *pool, struct Channel *channel, struct
 
     if (entries < SHELF_PERMIT_SLOTS || entries > LEASE_ENTRIES_MAX)
         return channel_reject(channel, "offers a lease table of no possible size", error);
-    r = remote_check_fd(channel, answer, lease_table_bytes(entries), &fd, error);
+    r = remote_check_fd(channel, answer, memfd_check, lease_table_bytes(entries), &fd, error);
     if (r)
         return r;
     r = connection_new(&connection, fd, entries, error);
@@ -100,8 +99,7 @@ static int remote_connect(struct wasmpool *pool, struct wasmpool_error *error) {
     return r;
 }
 
-/* After each exchange: has the connection ended with it? Who waits for grants is told. */
-static int remote_result(struct Connection *connection, int r) {
+int remote_result(struct Connection *connection, int r) {
     if (channel_has_ended(connection->channel) && !connection->ended) {
         connection->ended = true;
         lease_wake(connection->table);
@@ -115,12 +113,15 @@ static int remote_reach(struct wasmpool *pool, struct wasmpool_error *error) {
 
     channel_probe(old->channel);
     remote_result(old, 0);
-    if (!old->ended)
+    if (!old->ended) {
+        remote_release_freed_images(old);
         return 0;
+    }
     r = remote_connect(pool, error);
     if (r)
         return r;
     old->channel = channel_close(old->channel);
+    connection_forget_images(old);
     connection_drain(pool, old);
     return 0;
 }
@@ -144,7 +145,7 @@ static int remote_slab_opened(struct wasmpool *pool, struct Shelf *shelf, const 
         opened->first_entry > connection->entries - shape->count)
         return channel_reject(connection->channel, "opened a slab that was not asked for", error);
     if (shape->kind != KIND_INSTANCE) {
-        r = remote_check_fd(connection->channel, answer, shape->file_bytes, &fd, error);
+        r = remote_check_fd(connection->channel, answer, memfd_check, shape->file_bytes, &fd, error);
         if (r)
             return r;
         remote_ack(connection->channel);
@@ -292,6 +293,8 @@ static const struct Source REMOTE = {
     .wait_for = remote_wait_for,
     .wait_over = remote_wait_over,
     .returned = remote_returned,
+    .share_image = remote_share_image,
+    .release_image = remote_release_image,
     .close = remote_close,
 };
 

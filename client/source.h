@@ -6,7 +6,10 @@
  * hooks are called with the pool's lock held. */
 
 #include "client/slab.h"
+#include "shared/hash.h"
 
+struct Image;
+struct ImageUse;
 struct wasmpool;
 
 struct Source {
@@ -25,6 +28,11 @@ struct Source {
     void (*wait_over)(struct wasmpool *pool, struct Slab *slab, uint32_t n);
     /* A recalled slot has come back. */
     void (*returned)(struct wasmpool *pool, struct Slab *slab);
+    /* Put bytes that all processes of the user share in place of the image's own. False: they stay. NULL: nobody to
+     * share with. */
+    bool (*share_image)(struct wasmpool *pool, struct Image *image, const uint8_t hash[static HASH_BYTES]);
+    /* This process does not need it any more, whatever it has mapped of it. NULL as above. */
+    void (*release_image)(struct wasmpool *pool, const struct Image *image);
     /* The pool is closing: nothing is mapped any more. */
     void (*close)(struct wasmpool *pool);
 };
@@ -38,6 +46,7 @@ struct Connection {
     uint32_t entries;
     uint32_t next_entry; /* embedded: the first that no slab has */
     uint32_t n_slabs;
+    struct ImageUse *image_uses; /* list */
     bool ended;          /* its channel has: what is granted stays usable until another takes its place */
     bool draining;       /* another has taken its place: its slots are not taken any more, only released */
 };
@@ -50,6 +59,9 @@ int remote_open(struct wasmpool *pool, struct wasmpool_error *error);
 /* Map a lease table: of a memfd, or private if fd is -1. */
 int connection_new(struct Connection **connectionp, int fd, uint32_t entries, struct wasmpool_error *error);
 struct Connection *connection_free(struct Connection *connection);
+
+/* The daemon behind it knows of no images of ours any more. */
+void connection_forget_images(struct Connection *connection);
 
 /* Play the owner of a table whose owner has gone: idle slots are taken back, busy ones recalled, slabs without any
  * busy one unmapped. */

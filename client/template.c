@@ -2,6 +2,7 @@
 #include "client/template.h"
 
 #include "client/instance.h"
+#include "client/sharing.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -235,7 +236,17 @@ struct Template *template_free(struct Template *template) {
     return NULL;
 }
 
-int template_images(const struct wasmpool_module *module, const struct Images **imagesp, struct wasmpool_error *error) {
+static int template_make_images(struct wasmpool *pool, const struct wasmpool_module *module, uint64_t deadline_ns,
+                                struct Images **imagesp, struct wasmpool_error *error) {
+    int r = images_new(module, imagesp, error);
+
+    if (!r && pool)
+        images_share(pool, *imagesp, deadline_ns);
+    return r;
+}
+
+int template_images(struct wasmpool *pool, const struct wasmpool_module *module, uint64_t deadline_ns,
+                    const struct Images **imagesp, struct wasmpool_error *error) {
     struct Template *template = module->template;
     struct Images *images = atomic_load_explicit(&template->images, memory_order_acquire);
     int r = 0;
@@ -244,7 +255,7 @@ int template_images(const struct wasmpool_module *module, const struct Images **
         pthread_mutex_lock(&template->lock);
         images = atomic_load(&template->images);
         if (!images)
-            r = images_new(module, &images, error);
+            r = template_make_images(pool, module, deadline_ns, &images, error);
         if (!r)
             atomic_store_explicit(&template->images, images, memory_order_release);
         pthread_mutex_unlock(&template->lock);

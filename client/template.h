@@ -8,6 +8,7 @@
 
 #include "client/image.h"
 #include "client/planner.h"
+#include "client/pool.h"
 #include "client/refs.h"
 
 #include <pthread.h>
@@ -39,7 +40,10 @@ struct Template {
 int template_new(struct wasmpool_module *module, struct wasmpool_error *error);
 struct Template *template_free(struct Template *template);
 
-/* The module's images, made when first asked for; *imagesp is NULL for a module that has none. 0, or -ENOMEM. */
-int template_images(const struct wasmpool_module *module, const struct Images **imagesp, struct wasmpool_error *error);
+/* The module's images, made when first asked for; *imagesp is NULL for a module that has none. The first pool that asks
+ * shares them with other processes, if it can by deadline_ns (0: none); all pools of this process use the same from then
+ * on, whatever becomes of that one. NULL as a pool shares nothing. 0, or -ENOMEM. */
+int template_images(struct wasmpool *pool, const struct wasmpool_module *module, uint64_t deadline_ns,
+                    const struct Images **imagesp, struct wasmpool_error *error);
 
 #endif

@@ -38,6 +38,7 @@ enum {
     WASMPOOL_E_HOST = 10,       /* a ceiling of the host, named in `limit`: vm.max_map_count, RLIMIT_AS, ... */
     WASMPOOL_E_TRAP = 11,       /* WebAssembly traps here: a segment or a bulk operation is out of bounds */
     WASMPOOL_E_LINK = 12,       /* an import is missing, or has not the type that the module demands */
+    WASMPOOL_E_BUSY = 13,       /* of the protocol; no function here returns it */
 };
 
 /* Details of a result that is not 0. The caller owns it; nothing in it is on the heap. */
@@ -93,6 +94,8 @@ struct wasmpool_metrics {
     uint64_t unused_memory_bytes_resident, unused_table_bytes_resident;
     uint64_t slabs;                               /* mapped, also those that only drain */
     uint64_t connections;                         /* made since open: 1, and 1 more for each time the daemon was lost */
+    uint64_t shared_images, private_images;       /* of modules, made through this allocator since open: with bytes that
+                                                     the user's processes share, and with a copy of its own */
 };
 void wasmpool_metrics(struct wasmpool *pool, struct wasmpool_metrics *metrics);
 
@@ -542,8 +545,9 @@ enum wasmpool_order {
  * the tables that it imports, which may hold its functions. (Wasmtime: initialize) */
 int wasmpool_initialize(struct wasmpool_instance *instance, enum wasmpool_order order, struct wasmpool_error *error);
 
-/* Drop what is kept warm for a module: idle memories that hold its images give their pages back. Not needed before
- * wasmpool_module_free, whose memory does not depend on it. (Wasmtime: purge_module) */
+/* Drop what is kept warm for a module: idle memories that hold its images give their pages back, and the daemon need not
+ * keep the images for this process, which go on working here. Not needed before wasmpool_module_free, whose memory does
+ * not depend on it. (Wasmtime: purge_module) */
 void wasmpool_purge_module(struct wasmpool *pool, const struct wasmpool_module *module);
 
 /* Its defined memories and tables, by defined index; NULL when there is none. They may be grown in place. */

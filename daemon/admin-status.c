@@ -35,6 +35,9 @@ static void status_fill_pool(Wasmpool__StatusReport *report, const struct Pool *
     report->resident_bytes = pool->resident_bytes;
     report->grants = pool->counters.grants;
     report->granted_most = pool->counters.granted_most[KIND_MEMORY];
+    report->images = pool->images.n;
+    report->image_bytes = pool->images.bytes;
+    report->image_bytes_max = pool->bounds.image_bytes_max;
     report->cgroups = pool->cgroups.n;
     report->cgroups_limited = status_count_limited(&pool->cgroups);
 }

@@ -91,6 +91,8 @@ static void user_walk_fill_row(struct UserWalk *walk, size_t i) {
     row->resident_bytes_max = user->quota.resident_bytes_max;
     row->fds = user->n_fds;
     row->fds_max = user->quota.fds_max;
+    row->images = user->n_images;
+    row->images_max = user->quota.images_max;
     walk->pointers[i] = row;
 }
 
@@ -160,6 +162,8 @@ static void client_walk_fill_row(Wasmpool__ClientRow *row, struct UsageNumbers *
     row->resident_bytes_max = client->quota.resident_bytes_max;
     row->fds = client->n_fds;
     row->fds_max = client->quota.fds_max;
+    row->images = client->n_images;
+    row->images_max = client->quota.images_max;
 }
 
 /* One client at least, whatever it has; then as many as a turn's slots allow for. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "daemon/admin.h"
 
+#include "daemon/admin-image.h"
 #include "daemon/admin-limit.h"
 #include "daemon/admin-status.h"
 #include "daemon/admin-usage.h"
@@ -236,6 +237,7 @@ static const struct AdminRequest {
     {WASMPOOL__PACKET__BODY_STATUS, admin_status},         {WASMPOOL__PACKET__BODY_LIST, admin_list},
     {WASMPOOL__PACKET__BODY_SET_LIMIT, admin_set_limit},   {WASMPOOL__PACKET__BODY_LIST_LIMITS, admin_list_limits},
     {WASMPOOL__PACKET__BODY_LIST_USERS, admin_list_users}, {WASMPOOL__PACKET__BODY_LIST_CLIENTS, admin_list_clients},
+    {WASMPOOL__PACKET__BODY_LIST_IMAGES, admin_list_images},
 };
 
 /* NULL: not one that administration knows. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "daemon/answer.h"
 
+#include "daemon/reclaim.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -48,6 +50,30 @@ void answer_granted(struct Answer *answer, uint64_t id, uint32_t slots) {
     wasmpool__granted__init(&answer->body.granted);
     answer->body.granted.slots = slots;
     answer->message.granted = &answer->body.granted;
+}
+
+void answer_image_found(struct Answer *answer, uint64_t id, const struct ImageUse *use) {
+    Wasmpool__ImageFound *found = &answer->body.image_found;
+
+    answer_init(answer, id, WASMPOOL__PACKET__BODY_IMAGE_FOUND);
+    wasmpool__image_found__init(found);
+    answer->message.image_found = found;
+    if (!use)
+        return;
+    found->image = use->id;
+    found->bytes = use->image->bytes;
+    answer->fd = use->image->backing->fd;
+}
+
+void answer_image_created(struct Answer *answer, uint64_t id, const struct Image *image) {
+    Wasmpool__ImageCreated *created = &answer->body.image_created;
+
+    answer_init(answer, id, WASMPOOL__PACKET__BODY_IMAGE_CREATED);
+    wasmpool__image_created__init(created);
+    created->image = image->id;
+    created->bytes = image->bytes;
+    answer->message.image_created = created;
+    answer->fd = image->backing->fd;
 }
 
 void answer_error(struct Answer *answer, uint64_t id, const struct Error *error) {

@@ -11,11 +11,13 @@
 
 struct Answer {
     WireMessage message;
-    int fd; /* borrowed from the client or its slab; -1: none */
+    int fd; /* borrowed from the client, its slab or an image of its; -1: none */
     union {
         Wasmpool__Welcome welcome;
         Wasmpool__SlabOpened slab_opened;
         Wasmpool__Granted granted;
+        Wasmpool__ImageFound image_found;
+        Wasmpool__ImageCreated image_created;
         Wasmpool__Error error;
     } body;
     Wasmpool__Limits limits;
@@ -27,6 +29,8 @@ void answer_welcome(struct Answer *answer, uint64_t id, uint64_t connection, con
                     uint32_t entries);
 void answer_slab_opened(struct Answer *answer, uint64_t id, const struct Slab *slab, uint32_t granted);
 void answer_granted(struct Answer *answer, uint64_t id, uint32_t slots);
+void answer_image_found(struct Answer *answer, uint64_t id, const struct ImageUse *use); /* NULL: there is none */
+void answer_image_created(struct Answer *answer, uint64_t id, const struct Image *image);
 void answer_error(struct Answer *answer, uint64_t id, const struct Error *error);
 
 /* What the core refused: `r` is an ErrorCode or a negative errno, of which peers know nothing; `error` says more, or

@@ -88,6 +88,7 @@ static void change_put(struct Server *server, const struct Config *config) {
     server->pool.limits = config->limits;
     server->pool.bounds = after.bounds;
     server->pool.served = false; /* there may be room now for who waits */
+    images_fit(&server->pool);
     server->config = *config;
 }
 

@@ -20,7 +20,15 @@
 
 /* ------------------------------------------------------------------------------------------------ life */
 
-static int client_admit(const struct Pool *pool, const struct User *user, struct Error *error) {
+/* What nobody uses makes room for what is asked for. */
+static bool user_make_fd_room(struct User *user, uint64_t n) {
+    while (quota_room(user->quota.fds_max, user->n_fds) < n)
+        if (!images_evict(user->pool, user))
+            return false;
+    return true;
+}
+
+static int client_admit(const struct Pool *pool, struct User *user, struct Error *error) {
     const struct PoolBounds *bounds = &pool->bounds;
     const struct Quota *quota = &user->quota;
     uint64_t per_user = quota->connections_max ? quota->connections_max : bounds->connections_per_user_max;
@@ -32,7 +40,7 @@ static int client_admit(const struct Pool *pool, const struct User *user, struct
     if (user->n_clients > per_user) /* with this one's reference */
         return error_limit(error, ERROR_LIMIT, limit, per_user, user->n_clients - 1, 1,
                            "this user has too many connections");
-    if (quota_room(quota->fds_max, user->n_fds) < CLIENT_FDS)
+    if (!user_make_fd_room(user, CLIENT_FDS))
         return error_limit(error, ERROR_LIMIT, "fds_max of the user", quota->fds_max, user->n_fds, CLIENT_FDS,
                            "this user has too many file descriptors");
     return 0;
@@ -121,6 +129,7 @@ struct Client *client_free(struct Client *client) {
         return NULL;
     while (client->slabs)
         client_drop_slab(client, client->slabs);
+    images_leave(client);
     client_unlink(client);
     client_charge_fds(client, -CLIENT_FDS);
     client->pool->n_woken -= client->woken;
@@ -197,7 +206,7 @@ static int client_admit_slab(const struct Client *client, enum Kind kind, struct
                            "this client has opened too many slabs: connect anew");
     r = kind == KIND_INSTANCE ? 0 : client_admit_fd("fds_max of the connection", client->quota.fds_max, client->n_fds,
                                                     error);
-    if (!r && kind != KIND_INSTANCE)
+    if (!r && kind != KIND_INSTANCE && !user_make_fd_room(client->user, 1))
         r = client_admit_fd("fds_max of the user", client->user->quota.fds_max, client->user->n_fds, error);
     return r ? r : want_check_bytes(client, error);
 }
@@ -274,7 +283,7 @@ static void client_add_slab(struct Client *client, struct Slab *slab, uint32_t f
     if (slab->fd >= 0)
         client_charge_fds(client, 1);
     if (slab->backing) {
-        slab->backing->pool = client->pool;
+        slab->backing->count = &client->pool->n_backings;
         client->pool->n_backings++;
     }
     gauge_add(&client->pool->gauges, slab);
@@ -383,6 +392,7 @@ void client_disconnect(struct Client *client) {
     client->pool->n_disconnected++;
     for (struct Slab *slab = client->slabs; slab; slab = slab->next)
         want_forget(slab);
+    images_leave(client);
     client_sweep(client);
 }
 

@@ -52,6 +52,10 @@ struct Client {
     struct Slab *by_target[LEASE_SLABS_MAX];
     uint32_t n_slabs, n_opened;
     struct Quota quota;
+    struct Image *filling;    /* the image that it fills, or has sealed; NULL: none */
+    struct ImageUse *image_uses;
+    uint64_t n_images;        /* both together */
+    uint32_t n_image_ids;
     uint64_t granted[KIND_N], recalled[KIND_N];
     uint64_t unmet[KIND_N];   /* what its slabs that wait are short of, when shares were computed last */
     uint64_t ticket[KIND_N];  /* the earliest of them; 0: none */

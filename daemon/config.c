@@ -12,9 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Descriptors that are neither a connection's nor a slab's: standard streams, loop, signals, listeners and their locks,
+/* Descriptors that are neither a connection's nor a slab's nor an image's: standard streams, loop, signals, listeners and their locks,
  * the reserve, administration, and memfds on their way out. */
 #define CONFIG_FDS_OWN 48
+#define CONFIG_IMAGES_PART 8 /* of the rest, images may take one of so many */
 #define CONFIG_FDS_PER_CONNECTION 3 /* socket, pidfd, lease table */
 
 #define CONFIG_SECTION_BYTES 50 /* of inih, which cuts off the rest without a word */
@@ -409,13 +410,13 @@ static bool lower(uint64_t *value, uint64_t most) {
 bool config_fit_fds(struct Config *config, uint64_t fds_max) {
     uint64_t room = fds_max > CONFIG_FDS_OWN ? fds_max - CONFIG_FDS_OWN : 0;
     uint64_t connections_most = room / (2 * CONFIG_FDS_PER_CONNECTION); /* half of it for slabs */
-    uint64_t slabs_most;
+    uint64_t slabs_most, others;
     bool lowered;
 
     lowered = lower(&config->bounds.connections_max, connections_most ? connections_most : 1);
-    slabs_most = room - config->bounds.connections_max * CONFIG_FDS_PER_CONNECTION;
-    if (room < config->bounds.connections_max * CONFIG_FDS_PER_CONNECTION + 1)
-        slabs_most = 1;
+    lowered = lower(&config->bounds.images_max, room / CONFIG_IMAGES_PART) || lowered;
+    others = config->bounds.connections_max * CONFIG_FDS_PER_CONNECTION + config->bounds.images_max;
+    slabs_most = room > others ? room - others : 1;
     if (!config->bounds.slabs_max)
         config->bounds.slabs_max = slabs_most;
     if (!config->bounds.connections_per_user_max)

@@ -25,6 +25,10 @@
     X(slabs_per_client_max, bounds.slabs_per_client_max, LEASE_SLABS_MAX, 1, LEASE_SLABS_MAX, "slabs of one client")   \
     X(slabs_max, bounds.slabs_max, 0, 0, 1 << 24,                                                                      \
       "slabs over all clients, a file descriptor each; 0: what RLIMIT_NOFILE leaves")                                  \
+    X(images_max, bounds.images_max, 1024, 0, 1 << 16,                                                                 \
+      "images of modules over all clients, a file descriptor each")                                                    \
+    X(image_bytes_max, bounds.image_bytes_max, UINT64_C(1) << 30, 0, UINT64_C(1) << 62,                                \
+      "bytes of their files, holes included; 0: images are not shared")                                                \
     X(resident_bytes_max, bounds.resident_bytes_max, 0, 0, UINT64_MAX,                                                 \
       "bytes of all slabs above which nothing new is granted; 0: no bound")                                            \
     X(budget_high_percent, bounds.budget_high_percent, 90, 1, 100,                                                     \
@@ -86,7 +90,7 @@ int config_read_file(struct Config *config, const char *path, struct Error *erro
 /* What must hold between settings. 0 or ERROR_INVALID. */
 int config_check(const struct Config *config, struct Error *error);
 
-/* Make connections and slabs fit into `fds_max` file descriptors, and derive slabs_max where it is 0. Returns true when
+/* Make connections, images and slabs fit into `fds_max` file descriptors, and derive slabs_max where it is 0. Returns true when
  * something that was configured had to be lowered. */
 bool config_fit_fds(struct Config *config, uint64_t fds_max);
 

@@ -15,7 +15,8 @@ void pool_init(struct Pool *pool, const struct Limits *limits, const struct Pool
 }
 
 void pool_deinit(struct Pool *pool) {
-    assert(!pool->clients && !pool->users && !pool->gauges.n && !pool->reclaims && !pool->n_backings && !pool->wants && !pool->n_woken);
+    assert(!pool->clients && !pool->users && !pool->gauges.n && !pool->reclaims && !pool->n_backings && !pool->wants && !pool->n_woken &&
+           !pool->images.n_open);
     quotas_deinit(&pool->quotas);
     gauges_deinit(&pool->gauges);
     free(pool->shares);
@@ -34,7 +35,8 @@ int pool_reserve_share(struct Pool *pool) {
     size_t n = pool->n_shares ? 2 * pool->n_shares : 16;
     struct Share *shares;
 
-    if (pool->n_clients < pool->n_shares)
+    /* Of users there is one already for a client that is about to come; those with images alone are beyond the clients. */
+    if (pool->n_clients < pool->n_shares && pool->n_users <= pool->n_shares)
         return 0;
     shares = realloc(pool->shares, n * sizeof(*shares));
     if (!shares)
@@ -108,7 +110,7 @@ bool pool_is_valid(const struct Pool *pool) {
         n_clients++;
         n_disconnected += client->state == CLIENT_DISCONNECTED;
     }
-    return n_clients == pool->n_clients && n_disconnected == pool->n_disconnected &&
+    return n_clients == pool->n_clients && n_disconnected == pool->n_disconnected && images_are_valid(pool) &&
            pool_kind_is_valid(pool, KIND_MEMORY) && pool_kind_is_valid(pool, KIND_TABLE) &&
            pool_kind_is_valid(pool, KIND_INSTANCE);
 }

@@ -4,13 +4,14 @@
 
 /* The pool: the totals that all clients share, and everyone who draws on them.
  *
- * The core (pool, user, client, slab, gauge, quota, grant, share, want, trim, cgroup, pressure, reclaim) knows no
+ * The core (pool, user, client, slab, image, gauge, quota, grant, share, want, trim, cgroup, pressure, reclaim) knows no
  * socket, no loop and no clock: it is given arguments and returns outcomes. Whoever drives it has one thread for it. Ownership: Pool > User (by
- * reference) and Client > Slab.
+ * reference) and Client > Slab; User > Image.
  */
 
 #include "daemon/cgroup.h"
 #include "daemon/gauge.h"
+#include "daemon/image.h"
 #include "daemon/quota.h"
 #include "shared/lease.h"
 #include "shared/limits.h"
@@ -28,6 +29,8 @@ struct PoolBounds {
     uint64_t connections_per_user_max; /* the same for one uid, so that no uid shuts out the others */
     uint64_t slabs_per_client_max;     /* at most LEASE_SLABS_MAX */
     uint64_t slabs_max;          /* of memories and tables, over all clients: each holds one fd until it is punched */
+    uint64_t images_max;         /* over all clients: each holds one fd */
+    uint64_t image_bytes_max;    /* of their files; 0: there are none */
     uint64_t resident_bytes_max; /* st_blocks of all slabs; new slabs and wants are refused above it; 0: no bound */
     uint64_t budget_high_percent, budget_low_percent; /* of resident_bytes_max: idle memory is trimmed from, and to */
     uint64_t idle_trim_ms;       /* how long an idle slot keeps its pages; 0: for ever */
@@ -75,6 +78,7 @@ struct Pool {
     uint64_t next_ticket;
     bool served;               /* want_serve has nothing new to look at */
     uint64_t n_woken;          /* clients with `woken` set */
+    struct Images images;
     struct Gauges gauges;      /* of slabs that have a memfd */
     uint32_t trim_cursor;      /* the gauge that trim_idle goes on at */
     struct Cgroups cgroups;    /* of the clients' processes */
@@ -87,7 +91,7 @@ struct Pool {
 };
 
 void pool_init(struct Pool *pool, const struct Limits *limits, const struct PoolBounds *bounds);
-/* Every client must be free by then. */
+/* Every client must be free by then, and images_deinit done. */
 void pool_deinit(struct Pool *pool);
 
 /* The bound on granted slots of a kind, and its name. */

@@ -18,9 +18,10 @@ struct Backing *backing_new(int fd) {
 struct Backing *backing_unref(struct Backing *backing) {
     if (!backing || --backing->n_refs)
         return NULL;
-    if (backing->pool)
-        backing->pool->n_backings--;
-    close(backing->fd);
+    if (backing->count)
+        --*backing->count;
+    if (backing->fd >= 0)
+        close(backing->fd);
     free(backing);
     return NULL;
 }
@@ -64,7 +65,12 @@ struct Reclaim *reclaim_steal_few(struct Pool *pool, uint64_t resident_bytes_max
 
 void reclaim_run(struct Reclaim *reclaim) {
     for (; reclaim; reclaim = reclaim->next)
-        reclaim->result = memfd_punch(reclaim->backing->fd, reclaim->offset, reclaim->bytes);
+        if (reclaim->closes) {
+            /* It is the only one that refers to this backing. */
+            close(reclaim->backing->fd);
+            reclaim->backing->fd = -1;
+        } else
+            reclaim->result = memfd_punch(reclaim->backing->fd, reclaim->offset, reclaim->bytes);
 }
 
 struct Reclaim *reclaim_finish(struct Reclaim *reclaim) {

@@ -3,17 +3,17 @@
 #define DAEMON_RECLAIM_H
 
 /* Memory on its way back to the kernel: slabs whose client is gone, punched whole, so that it returns even if a stray
- * child still maps them, and single slots that have pages and are nobody's. Punching takes time with the pages there
+ * child still maps them, single slots that have pages and are nobody's, and images. Punching takes time with the pages there
  * are, which is for the client to choose: the driver steals the list, runs it in another thread, and finishes it on its
  * own. But a few pages are punched sooner than a thread is woken: those it may run itself, once it has answered
  * everyone. A slot is not granted while it is being cleaned. */
 
 #include "daemon/pool.h"
 
-/* A slab's memfd. The slab has a reference, and so has each reclaim under way; the last one closes it. */
+/* A slab's memfd, or an image's. That has a reference, and so has each reclaim under way; the last one closes it. */
 struct Backing {
-    struct Pool *pool; /* that counts it; NULL: not yet */
-    struct Slab *slab; /* NULL once that is gone */
+    uint64_t *count;   /* of such memfds, where it is counted; NULL: not yet */
+    struct Slab *slab; /* NULL once that is gone, and for an image's */
     int fd;
     unsigned n_refs;
 };
@@ -23,6 +23,7 @@ struct Reclaim {
     struct Backing *backing;
     uint64_t offset, bytes;
     uint64_t resident_bytes; /* as far as we know */
+    bool closes;  /* an image's, which takes no punch: closing is what gives its pages back */
     bool is_slot; /* of the backing's slab, which waits for it */
     uint32_t slot;
     int result;

@@ -429,6 +429,7 @@ void server_run(struct Server *server) {
     uv_run(&server->loop, UV_RUN_DEFAULT);
     uv_close((uv_handle_t *)&server->stop_deadline, NULL);
     uv_run(&server->loop, UV_RUN_DEFAULT);
+    images_deinit(&server->pool);
     /* Not run before: what processes still use is closed, not punched. */
     reclaim_finish(reclaim_steal(&server->pool));
     pool_deinit(&server->pool);

@@ -2,6 +2,7 @@
 #include "daemon/session.h"
 
 #include "daemon/log.h"
+#include "daemon/session-image.h"
 #include "daemon/text.h"
 #include "shared/features.h"
 
@@ -62,7 +63,7 @@ static const char *session_state_name(enum SessionState state) {
     return names[state];
 }
 
-static void session_enter(struct Session *session, enum SessionState state) {
+void session_enter(struct Session *session, enum SessionState state) {
     log_event(LOG_LEVEL_DEBUG, "session-state", "connection=%lu from=%s to=%s", session->client->id,
               session_state_name(session->state), session_state_name(state));
     session->state = state;
@@ -183,7 +184,7 @@ static void session_refuse(struct Session *session, uint64_t id, const struct Er
 }
 
 /* The peer has broken the protocol. */
-static void session_cut_off(struct Session *session, uint64_t id, const char *why) {
+void session_cut_off(struct Session *session, uint64_t id, const char *why) {
     struct Error error;
 
     session->server->counters.cut_off++;
@@ -220,7 +221,7 @@ static void session_on_end(struct Link *link, int outcome) {
 /* -------------------------------------------------------------------------------------------------- answers */
 
 /* Until the answer is in the socket nothing is read: output is bounded by one answer. */
-static void session_send(struct Session *session) {
+void session_send(struct Session *session) {
     int r = link_send(&session->link, &session->answer.message, session->answer.fd);
 
     session_set_stalled(session, r == -ETOOMANYREFS || r == -ENOBUFS || r == -ENOMEM);
@@ -248,7 +249,7 @@ static void session_on_room(struct Link *link) {
         session_stop(session, false);
 }
 
-static void session_answer_failure(struct Session *session, uint64_t id, int r, struct Error *error) {
+void session_answer_failure(struct Session *session, uint64_t id, int r, struct Error *error) {
     session->server->counters.refused++;
     answer_failure(&session->answer, id, r, error);
     session_log(session, r == ERROR_LIMIT ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "request-refused",
@@ -381,7 +382,29 @@ static void session_unsupported(struct Session *session, uint64_t id) {
 }
 
 static bool body_is_request(Wasmpool__Packet__BodyCase body_case) {
-    return body_case == WASMPOOL__PACKET__BODY_HELLO || body_case == WASMPOOL__PACKET__BODY_OPEN_SLAB;
+    return body_case == WASMPOOL__PACKET__BODY_HELLO || body_case == WASMPOOL__PACKET__BODY_OPEN_SLAB ||
+           body_case == WASMPOOL__PACKET__BODY_FIND_IMAGE || body_case == WASMPOOL__PACKET__BODY_CREATE_IMAGE ||
+           body_case == WASMPOOL__PACKET__BODY_SEAL_IMAGE;
+}
+
+/* False: it is not about images. */
+static bool session_dispatch_image(struct Session *session, const WireMessage *message) {
+    switch (message->body_case) {
+    case WASMPOOL__PACKET__BODY_FIND_IMAGE:
+        session_find_image(session, message->id, message->find_image);
+        return true;
+    case WASMPOOL__PACKET__BODY_CREATE_IMAGE:
+        session_create_image(session, message->id, message->create_image);
+        return true;
+    case WASMPOOL__PACKET__BODY_SEAL_IMAGE:
+        session_seal_image(session, message->id, message->seal_image);
+        return true;
+    case WASMPOOL__PACKET__BODY_RELEASE_IMAGE:
+        session_release_image(session, message->release_image);
+        return true;
+    default:
+        return false;
+    }
 }
 
 static void session_dispatch(struct Session *session, const WireMessage *message) {
@@ -414,7 +437,8 @@ static void session_dispatch(struct Session *session, const WireMessage *message
             session_end(session, "goodbye");
         break;
     default:
-        session_unsupported(session, message->id);
+        if (!session_dispatch_image(session, message))
+            session_unsupported(session, message->id);
     }
 }
 

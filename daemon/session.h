@@ -5,6 +5,7 @@
 /* A tenant's connection: the order of the protocol, and the life of the process behind it.
  *
  *   HELLO --session_hello--> UNACKED --session_ack--> READY --session_open_slab (a slab fd is sent)--> UNACKED
+ *     |                         |                       +--session_find_image, ..._create_, ..._seal_ (an image's)--> UNACKED
  *     |                         |                       |
  *     |                         +--session_disconnect---+--> DISCONNECTED   end-of-file, protocol violation,
  *     |                         |                       |         |         with the process alive
@@ -43,11 +44,19 @@ struct Session {
     bool owes_fd;          /* DISCONNECTED with an fd in flight: charged until the process is dead */
     uint64_t want_id;      /* a Want whose answer waits until slots are empty; 0: none */
     uint32_t want_slab;
+    uint64_t seal_id;      /* a SealImage whose answer waits until that is done; 0: none */
     struct Answer answer;
 };
 
 /* Take an accepted socket, which is consumed on success only. 0, or a positive ErrorCode with `error`. */
 int session_new(struct Server *server, int socket, struct Error *error);
+
+/* For session-image.c, as for all that is said: send session->answer; answer a request that is refused; end the
+ * connection of one who breaks the protocol; and change its state. */
+void session_send(struct Session *session);
+void session_answer_failure(struct Session *session, uint64_t id, int r, struct Error *error);
+void session_cut_off(struct Session *session, uint64_t id, const char *why);
+void session_enter(struct Session *session, enum SessionState state);
 
 /* Reclaims are finished: answer the Want that waited for them. */
 void session_resume_want(struct Session *session);

@@ -26,11 +26,11 @@ int user_ref(struct User **userp, struct Pool *pool, uid_t uid) {
     return 0;
 }
 
-struct User *user_unref(struct User *user) {
+void user_settle(struct User *user) {
     struct User **link;
 
-    if (!user || --user->n_clients)
-        return NULL;
+    if (user->n_clients || user->n_images)
+        return;
     for (int kind = 0; kind < KIND_N; kind++)
         assert(!user->granted[kind] && !user->slabs[kind]);
     assert(!user->resident_bytes && !user->n_fds && !user->clients);
@@ -39,5 +39,12 @@ struct User *user_unref(struct User *user) {
     *link = user->next;
     user->pool->n_users--;
     free(user);
+}
+
+struct User *user_unref(struct User *user) {
+    if (!user)
+        return NULL;
+    user->n_clients--;
+    user_settle(user);
     return NULL;
 }

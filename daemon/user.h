@@ -2,7 +2,7 @@
 #ifndef DAEMON_USER_H
 #define DAEMON_USER_H
 
-/* A uid and what its clients have together. It lives as long as one of them does. */
+/* A uid and what its clients have together. It lives as long as one of them does, or an image. */
 
 #include "daemon/client.h"
 
@@ -12,7 +12,10 @@ struct User {
     struct Pool *pool;
     struct User *next;
     uid_t uid;
-    uint64_t n_clients;     /* the references */
+    uint64_t n_clients;     /* the references that are counted here */
+    uint64_t n_images;      /* and these, in whatever state */
+    struct Image *images;   /* list: those that can be found */
+    bool is_sealing;        /* one of them */
     struct Client *clients; /* list, in the order of their ids */
     struct Quota quota;
     uint64_t granted[KIND_N];
@@ -26,5 +29,7 @@ struct User {
 int user_ref(struct User **userp, struct Pool *pool, uid_t uid);
 /* Drop a reference; returns NULL. NULL is fine. */
 struct User *user_unref(struct User *user);
+/* An image has gone: so does a user of whom nothing else is left. */
+void user_settle(struct User *user);
 
 #endif

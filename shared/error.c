@@ -57,6 +57,8 @@ const char *error_code_name(int code) {
         return "trap";
     case ERROR_LINK:
         return "link";
+    case ERROR_BUSY:
+        return "busy";
     default:
         return "failure";
     }

@@ -20,7 +20,8 @@ enum ErrorCode {
     ERROR_HOST = 10,       /* a ceiling of the host: address space, mappings, file size, fds */
     ERROR_TRAP = 11,       /* WebAssembly traps here; never on the wire */
     ERROR_LINK = 12,       /* an import is missing or has another type; never on the wire */
-    ERROR_CODE_MAX = ERROR_LINK,
+    ERROR_BUSY = 13,       /* an image to be sealed is still mapped writable, or its pages are pinned */
+    ERROR_CODE_MAX = ERROR_BUSY,
 };
 
 #define ERROR_LIMIT_BYTES 40

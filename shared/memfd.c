@@ -18,7 +18,9 @@
 #define SYS_cachestat 451
 #endif
 
-#define MEMFD_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+#define MEMFD_SEALS_OPEN (F_SEAL_SHRINK | F_SEAL_GROW)
+#define MEMFD_SEALS (MEMFD_SEALS_OPEN | F_SEAL_SEAL)
+#define MEMFD_SEALS_FROZEN (MEMFD_SEALS | F_SEAL_WRITE)
 
 struct CachestatRange {
     uint64_t offset, bytes;
@@ -48,7 +50,7 @@ uint64_t memfd_bytes_max(void) {
     return getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
 }
 
-int memfd_new(const char *name, uint64_t bytes, int *fdp) {
+static int memfd_new_sealed(const char *name, uint64_t bytes, int seals, int *fdp) {
     int fd, r;
 
     if (bytes > memfd_bytes_max())
@@ -56,7 +58,7 @@ int memfd_new(const char *name, uint64_t bytes, int *fdp) {
     fd = memfd_create_noexec(name);
     if (fd < 0)
         return -errno;
-    if (ftruncate(fd, (off_t)bytes) || fcntl(fd, F_ADD_SEALS, MEMFD_SEALS)) {
+    if (ftruncate(fd, (off_t)bytes) || fcntl(fd, F_ADD_SEALS, seals)) {
         r = -errno;
         close(fd);
         return r;
@@ -65,17 +67,52 @@ int memfd_new(const char *name, uint64_t bytes, int *fdp) {
     return 0;
 }
 
-int memfd_check(int fd, uint64_t bytes) {
-    struct stat st;
+int memfd_new(const char *name, uint64_t bytes, int *fdp) {
+    return memfd_new_sealed(name, bytes, MEMFD_SEALS, fdp);
+}
+
+int memfd_new_open(const char *name, uint64_t bytes, int *fdp) {
+    return memfd_new_sealed(name, bytes, MEMFD_SEALS_OPEN, fdp);
+}
+
+/* A pipe has none. */
+static int memfd_check_seals(int fd, int wanted) {
     int seals = fcntl(fd, F_GET_SEALS);
 
     if (seals < 0)
         return errno == EINVAL ? MEMFD_E_SEALS : -errno;
-    if ((seals & MEMFD_SEALS) != MEMFD_SEALS)
-        return MEMFD_E_SEALS;
+    return (seals & wanted) == wanted ? 0 : MEMFD_E_SEALS;
+}
+
+int memfd_freeze(int fd) {
+    if (!fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SEAL))
+        return memfd_check_seals(fd, MEMFD_SEALS_FROZEN);
+    if (errno == EBUSY)
+        return MEMFD_E_BUSY;
+    return errno == EPERM ? memfd_check_seals(fd, MEMFD_SEALS_FROZEN) : -errno;
+}
+
+static int memfd_check_as(int fd, uint64_t bytes, int wanted) {
+    int r = memfd_check_seals(fd, wanted);
+    struct stat st;
+
+    if (r)
+        return r;
     if (fstat(fd, &st))
         return -errno;
     return (uint64_t)st.st_size == bytes ? 0 : MEMFD_E_SIZE;
+}
+
+int memfd_check(int fd, uint64_t bytes) {
+    return memfd_check_as(fd, bytes, MEMFD_SEALS);
+}
+
+int memfd_check_open(int fd, uint64_t bytes) {
+    return memfd_check_as(fd, bytes, MEMFD_SEALS_OPEN);
+}
+
+int memfd_check_frozen(int fd, uint64_t bytes) {
+    return memfd_check_as(fd, bytes, MEMFD_SEALS_FROZEN);
 }
 
 int memfd_punch(int fd, uint64_t offset, uint64_t bytes) {

@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 #define WIRE_MAJOR 1
-#define WIRE_MINOR 0
+#define WIRE_MINOR 1 /* 1: images */
 #define WIRE_FEATURES UINT64_C(0)
 #define WIRE_BYTES_MAX (32 * 1024) /* one packet; a page of rows is the largest, and fills it as far as it goes */
 #define WIRE_FDS_MAX 4             /* one packet; today's messages carry one at most */

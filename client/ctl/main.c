@@ -4,6 +4,7 @@
  * refuses, 2 for wrong usage. */
 
 #include "client/channel.h"
+#include "client/ctl/images.h"
 #include "client/ctl/limit.h"
 #include "client/ctl/list.h"
 #include "client/ctl/status.h"
@@ -18,7 +19,7 @@
 #include <string.h>
 
 #define EXIT_USAGE 2
-#define COMMAND_NAMES "status, list, users, clients or limit"
+#define COMMAND_NAMES "status, list, users, clients, images or limit"
 #define TIMEOUT_MS_DEFAULT 5000
 #define TIMEOUT_MS_MAX (24 * 3600 * 1000)
 
@@ -32,6 +33,7 @@ static const struct Command commands[] = {
     {"list", "which process holds which slot", list_show},
     {"users", "what each user has, is due and may have", usage_show_users},
     {"clients", "the same for each connection", usage_show_clients},
+    {"images", "the initial contents of memories that processes share", images_show},
     {"limit", "the limits and quotas in force; with NAME=VALUE...: change them", limit_show},
 };
 #define COMMANDS_N (sizeof(commands) / sizeof(commands[0]))

@@ -69,6 +69,8 @@ static void status_print(const Wasmpool__StatusReport *report) {
     printf("connections  %" PRIu64 " of %" PRIu64 " (%" PRIu64 " disconnected), of %" PRIu64 " users\n",
            report->connections, report->connections_max, report->disconnected, report->users);
     printf("resident     %s\n", text_size(buffer, report->resident_bytes));
+    printf("images       %" PRIu64 ", %s", report->images, text_size(buffer, report->image_bytes));
+    printf(" of %s\n", text_size(buffer, report->image_bytes_max));
     printf("since start  %" PRIu64 " connections accepted, %" PRIu64 " refusals, %" PRIu64 " cut off, %" PRIu64
            " slots granted, at most %" PRIu64 " memories at one time\n",
            report->accepted, report->refused, report->cut_off, report->grants, report->granted_most);
@@ -138,7 +140,7 @@ static json_t *status_trims_json(const Wasmpool__StatusReport *report) {
 
 static int status_print_json(const Wasmpool__StatusReport *report, struct wasmpool_error *error) {
     char version[TEXT_BYTES];
-    json_t *root = json_pack("{ss sI sI sI sI sI sI sI sI sI sI sI sI so so so so sI sI}", "version",
+    json_t *root = json_pack("{ss sI sI sI sI sI sI sI sI sI sI sI sI so so so so sI sI sI sI sI}", "version",
                              text_clean(version, report->version), "pid", (json_int_t)report->pid, "uptime_ms",
                              (json_int_t)report->uptime_ms, "connections", (json_int_t)report->connections,
                              "connections_max", (json_int_t)report->connections_max, "disconnected",
@@ -148,7 +150,9 @@ static int status_print_json(const Wasmpool__StatusReport *report, struct wasmpo
                              (json_int_t)report->grants, "granted_most", (json_int_t)report->granted_most, "kinds",
                              status_kinds_json(report), "limits", status_limits_json(report), "features",
                              status_features_json(report), "trims", status_trims_json(report), "cgroups",
-                             (json_int_t)report->cgroups, "cgroups_limited", (json_int_t)report->cgroups_limited);
+                             (json_int_t)report->cgroups, "cgroups_limited", (json_int_t)report->cgroups_limited,
+                             "images", (json_int_t)report->images, "image_bytes", (json_int_t)report->image_bytes,
+                             "image_bytes_max", (json_int_t)report->image_bytes_max);
 
     if (!root)
         return failure_errno(error, -ENOMEM, "the report");

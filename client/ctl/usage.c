@@ -65,12 +65,12 @@ static const char *resident_text(char buffer[TEXT_BYTES], uint64_t use, uint64_t
 }
 
 /* The columns that both tables end with. */
-static void use_print(const struct UsageKinds *kinds, const char *resident, const char *fds) {
+static void use_print(const struct UsageKinds *kinds, const char *resident, const char *fds, const char *images) {
     char buffer[TEXT_BYTES];
 
     for (size_t i = 0; i < USAGE_KINDS; i++)
         printf(" %14s", kind_text(buffer, kinds, i));
-    printf(" %16s %8s", resident, fds);
+    printf(" %16s %8s %8s", resident, fds, images);
 }
 
 /* -------------------------------------------------------------------------------------------------- for programs */
@@ -120,18 +120,18 @@ static const char *user_name(char buffer[TEXT_BYTES], uint32_t uid) {
 }
 
 static void user_print_head(void) {
-    printf("%6s %-12s %6s %11s %14s %14s %14s %16s %8s\n", "UID", "NAME", "WEIGHT", "CONNECTIONS", "MEMORIES", "TABLES",
-           "INSTANCES", "RESIDENT", "FDS");
+    printf("%6s %-12s %6s %11s %14s %14s %14s %16s %8s %8s\n", "UID", "NAME", "WEIGHT", "CONNECTIONS", "MEMORIES", "TABLES",
+           "INSTANCES", "RESIDENT", "FDS", "IMAGES");
 }
 
 static void user_print_row(const Wasmpool__UserRow *row) {
-    char name[TEXT_BYTES], connections[TEXT_BYTES], resident[TEXT_BYTES], fds[TEXT_BYTES];
+    char name[TEXT_BYTES], connections[TEXT_BYTES], resident[TEXT_BYTES], fds[TEXT_BYTES], images[TEXT_BYTES];
     struct UsageKinds kinds = user_kinds(row);
 
     printf("%6" PRIu32 " %-12s %6" PRIu64 " %11s", row->uid, user_name(name, row->uid), row->weight,
            use_text(connections, row->connections, row->connections_max));
     use_print(&kinds, resident_text(resident, row->resident_bytes, row->resident_bytes_max),
-              use_text(fds, row->fds, row->fds_max));
+              use_text(fds, row->fds, row->fds_max), use_text(images, row->images, row->images_max));
     putchar('\n');
 }
 
@@ -139,12 +139,13 @@ static json_t *user_row_json(const Wasmpool__UserRow *row) {
     struct UsageKinds kinds = user_kinds(row);
     char name[TEXT_BYTES];
 
-    return json_pack("{sI ss sI sI sI so sI sI sI sI}", "uid", (json_int_t)row->uid, "name", user_name(name, row->uid),
+    return json_pack("{sI ss sI sI sI so sI sI sI sI sI sI}", "uid", (json_int_t)row->uid, "name", user_name(name, row->uid),
                      "weight", number_json(row->weight), "connections", number_json(row->connections),
                      "connections_max", number_json(row->connections_max), "kinds", kinds_json(&kinds),
                      "resident_bytes", number_json(row->resident_bytes), "resident_bytes_max",
                      number_json(row->resident_bytes_max), "fds", number_json(row->fds), "fds_max",
-                     number_json(row->fds_max));
+                     number_json(row->fds_max), "images", number_json(row->images), "images_max",
+                     number_json(row->images_max));
 }
 
 static void user_add_row(struct UsageOutput *output, const Wasmpool__UserRow *row) {
@@ -194,18 +195,18 @@ static struct UsageKinds client_kinds(const Wasmpool__ClientRow *row) {
 }
 
 static void client_print_head(void) {
-    printf("%10s %8s %6s %-16s %14s %14s %14s %16s %8s %7s\n", "CONNECTION", "PID", "UID", "COMMAND", "MEMORIES",
-           "TABLES", "INSTANCES", "RESIDENT", "FDS", "WAITING");
+    printf("%10s %8s %6s %-16s %14s %14s %14s %16s %8s %8s %7s\n", "CONNECTION", "PID", "UID", "COMMAND", "MEMORIES",
+           "TABLES", "INSTANCES", "RESIDENT", "FDS", "IMAGES", "WAITING");
 }
 
 static void client_print_row(const Wasmpool__ClientRow *row) {
-    char command[TEXT_BYTES], resident[TEXT_BYTES], fds[TEXT_BYTES];
+    char command[TEXT_BYTES], resident[TEXT_BYTES], fds[TEXT_BYTES], images[TEXT_BYTES];
     struct UsageKinds kinds = client_kinds(row);
 
     printf("%10" PRIu64 " %8" PRIu32 " %6" PRIu32 " %-16s", row->connection, row->pid, row->uid,
            text_clean(command, row->command));
     use_print(&kinds, resident_text(resident, row->resident_bytes, row->resident_bytes_max),
-              use_text(fds, row->fds, row->fds_max));
+              use_text(fds, row->fds, row->fds_max), use_text(images, row->images, row->images_max));
     printf(" %7" PRIu64 "%s\n", row->waiting, row->disconnected ? " (disconnected)" : "");
 }
 
@@ -213,12 +214,13 @@ static json_t *client_row_json(const Wasmpool__ClientRow *row) {
     struct UsageKinds kinds = client_kinds(row);
     char command[TEXT_BYTES];
 
-    return json_pack("{sI sI sI ss sb so sI sI sI sI sI}", "connection", number_json(row->connection), "pid",
+    return json_pack("{sI sI sI ss sb so sI sI sI sI sI sI sI}", "connection", number_json(row->connection), "pid",
                      (json_int_t)row->pid, "uid", (json_int_t)row->uid, "command", text_clean(command, row->command),
                      "disconnected", (int)row->disconnected, "kinds", kinds_json(&kinds), "waiting",
                      number_json(row->waiting), "resident_bytes", number_json(row->resident_bytes),
                      "resident_bytes_max", number_json(row->resident_bytes_max), "fds", number_json(row->fds),
-                     "fds_max", number_json(row->fds_max));
+                     "fds_max", number_json(row->fds_max), "images", number_json(row->images), "images_max",
+                     number_json(row->images_max));
 }
 
 static void client_add_row(struct UsageOutput *output, const Wasmpool__ClientRow *row) {

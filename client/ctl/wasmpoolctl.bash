@@ -10,7 +10,7 @@ _wasmpoolctl() {
     --timeout | --client) COMPREPLY=() ;;
     --user) mapfile -t COMPREPLY < <(compgen -u -- "$word") ;;
     *) mapfile -t COMPREPLY < <(compgen -W \
-        'status list users clients limit --json --socket --runtime-dir --timeout --users --user --clients --client
+        'status list users clients images limit --json --socket --runtime-dir --timeout --users --user --clients --client
          --help --version' -- "$word") ;;
     esac
 }

@@ -5,7 +5,7 @@
  * access of its own is taken for the guest's. The drop-in runtime has neither defect; this is for programs that cannot
  * be compiled anew. Link with
  *
- *     -lwasmpool-wasm2c-wrap -lwasmpool -lprotobuf-c -lwasm-rt-impl
+ *     -lwasmpool-wasm2c-wrap -lwasmpool -lprotobuf-c -lsodium -lwasm-rt-impl
  *     -Wl,--wrap=wasm_rt_allocate_memory -Wl,--wrap=wasm_rt_grow_memory -Wl,--wrap=wasm_rt_free_memory
  *     -Wl,--wrap=wasm_rt_allocate_funcref_table -Wl,--wrap=wasm_rt_grow_funcref_table
  *     -Wl,--wrap=wasm_rt_free_funcref_table -Wl,--wrap=wasm_rt_allocate_externref_table

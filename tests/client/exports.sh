@@ -57,7 +57,7 @@ if command -v "${CXX:-g++}" >/dev/null; then
     check $? "$header does not compile as C++11"
     nm "$build/libwasmpool.a" | grep -q __asan_ || nm "$build/libwasmpool.a" | grep -q __tsan_ || {
         ${CXX:-g++} -Iclient -o "$scratch/alone" "$scratch/alone.cc" "$build/libwasmpool.a" \
-            $(pkg-config --libs libprotobuf-c) &&
+            $(pkg-config --libs libprotobuf-c libsodium) &&
             env -u WASMPOOL_ADDRESS "$scratch/alone"
         check $? "a C++ program does not link with libwasmpool.a, or does not run"
     }

@@ -12,7 +12,7 @@
 static const struct Image *image_of(const struct wasmpool_module *module) {
     const struct Images *images = NULL;
 
-    cr_assert_eq(template_images(module, &images, NULL), 0);
+    cr_assert_eq(template_images(NULL, module, 0, &images, NULL), 0);
     return images ? images->at[0] : NULL;
 }
 

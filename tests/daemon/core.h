@@ -22,7 +22,9 @@ static inline void core_pool_init(struct Pool *pool) {
     static const struct PoolBounds bounds = {.connections_max = 4,
                                              .connections_per_user_max = 3,
                                              .slabs_per_client_max = 8,
-                                             .slabs_max = 12};
+                                             .slabs_max = 12,
+                                             .images_max = 8,
+                                             .image_bytes_max = 1 << 20};
     struct Limits limits;
 
     limits_init(&limits);
@@ -87,6 +89,8 @@ static inline void core_pool_deinit(struct Pool *pool) {
     for (int kind = 0; kind < KIND_N; kind++)
         cr_expect_eq(pool->granted[kind], 0, "%lu slots of kind %d stay charged", pool->granted[kind], kind);
     cr_expect_eq(pool->resident_bytes, 0, "%lu bytes stay charged", pool->resident_bytes);
+    cr_assert(pool_is_valid(pool));
+    images_deinit(pool);
     core_reclaim(pool);
     pool_deinit(pool);
 }

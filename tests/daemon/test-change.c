@@ -80,21 +80,21 @@ Test(change, of_a_total_is_in_force_at_once_and_looked_at_by_who_waits) {
 
 Test(change, of_a_bound_derives_the_others_anew) {
     server_init();
-    expect_eq(server.pool.bounds.slabs_max, 20000 - 3 * 1024);
+    expect_eq(server.pool.bounds.slabs_max, 20000 - 3 * 1024 - 1024);
     sets(POOL, 0, "connections_max", "2000", 1024, 2000);
-    expect_eq(server.pool.bounds.slabs_max, 20000 - 3 * 2000);
+    expect_eq(server.pool.bounds.slabs_max, 20000 - 3 * 2000 - 1024);
     expect_eq(server.pool.bounds.connections_per_user_max, 1000);
-    sets(POOL, 0, "slabs_max", "100", 14000, 100);
+    sets(POOL, 0, "slabs_max", "100", 12976, 100);
     sets(POOL, 0, "connections_max", "1000", 2000, 1000);
     expect_eq(server.pool.bounds.slabs_max, 100);
-    sets(POOL, 0, "slabs_max", "0", 100, 17000);
+    sets(POOL, 0, "slabs_max", "0", 100, 15976);
     server_deinit();
 }
 
 Test(change, of_a_bound_that_descriptors_do_not_allow_for_is_refused) {
     server_init();
     refuses(POOL, 0, "connections_max", "4000", "connections_max: 4000 is more than RLIMIT_NOFILE allows for");
-    refuses(POOL, 0, "slabs_max", "16929", "at most 16928");
+    refuses(POOL, 0, "slabs_max", "16929", "at most 15904");
     server_deinit();
 }
 

@@ -300,27 +300,32 @@ Test(config, what_is_printed_can_be_read_back) {
     free(text);
 }
 
-static void fits(uint64_t connections, uint64_t slabs, uint64_t fds, uint64_t connections_fit, uint64_t slabs_fit,
-                 bool lowered) {
+static void fits(uint64_t connections, uint64_t images, uint64_t slabs, uint64_t fds, uint64_t connections_fit,
+                 uint64_t images_fit, uint64_t slabs_fit, bool lowered) {
     struct Config config;
     bool r;
 
     config_init(&config);
     config.bounds.connections_max = connections;
+    config.bounds.images_max = images;
     config.bounds.slabs_max = slabs;
     r = config_fit_fds(&config, fds);
     cr_expect_eq(r, lowered, "%lu fds: %d", fds, r);
     cr_expect_eq(config.bounds.connections_max, connections_fit, "%lu fds: %lu connections, not %lu", fds,
                  config.bounds.connections_max, connections_fit);
+    cr_expect_eq(config.bounds.images_max, images_fit, "%lu fds: %lu images, not %lu", fds, config.bounds.images_max,
+                 images_fit);
     cr_expect_eq(config.bounds.slabs_max, slabs_fit, "%lu fds: %lu slabs, not %lu", fds, config.bounds.slabs_max,
                  slabs_fit);
 }
 
-Test(config, fits_connections_and_slabs_into_the_descriptors_there_are) {
-    fits(1024, 0, 20048, 1024, 20000 - 3 * 1024, false);
-    fits(1024, 100, 20048, 1024, 100, false);
-    fits(1024, 0, 648, 100, 300, true);  /* half for connections, of three each */
-    fits(10, 1000, 648, 10, 570, true);
-    fits(1024, 0, 48, 1, 1, true);
-    fits(1024, 0, 0, 1, 1, true);
+Test(config, fits_connections_images_and_slabs_into_the_descriptors_there_are) {
+    fits(1024, 1000, 0, 20048, 1024, 1000, 20000 - 3 * 1024 - 1000, false);
+    fits(1024, 1000, 100, 20048, 1024, 1000, 100, false);
+    fits(1024, 2501, 100, 20048, 1024, 2500, 100, true); /* an eighth for images */
+    fits(1024, 0, 0, 648, 100, 0, 300, true);            /* half for connections, of three each */
+    fits(1024, 1024, 0, 648, 100, 75, 225, true);
+    fits(10, 20, 1000, 648, 10, 20, 550, true);
+    fits(1024, 1024, 0, 48, 1, 0, 1, true);
+    fits(1024, 1024, 0, 0, 1, 0, 1, true);
 }

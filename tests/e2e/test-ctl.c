@@ -206,7 +206,7 @@ struct Usage {
 };
 
 static const struct Usage usages[] = {
-    {{"wasmpoolctl"}, 2, "status, list, users, clients or limit"},
+    {{"wasmpoolctl"}, 2, "status, list, users, clients, images or limit"},
     {{"wasmpoolctl", "limit", "total_memories"}, 2, "is not NAME=VALUE"},
     {{"wasmpoolctl", "limit", "=1"}, 2, "is not NAME=VALUE"},
     {{"wasmpoolctl", "limit", "--user", "no-such-user", "weight=1"}, 2, "no-such-user"},

@@ -279,7 +279,7 @@ Test(limit, list_goes_over_many_pages) {
         expect_eq(number(json_object_get(json_object_get(root, "user"), uid), "weight"), 1 + i);
         expect_eq(number(json_object_get(json_object_get(root, "user"), uid), "fds_max"), 70);
     }
-    expect_eq(json_object_size(json_object_get(root, "clients")), 5);
+    expect_eq(json_object_size(json_object_get(root, "clients")), 6);
     json_decref(root);
     rig_close();
 }

@@ -30,7 +30,7 @@ for plant in tests/fuzz/plants/*.sed; do
     # shellcheck disable=SC2086,SC2046
     $FUZZ_CC -fsanitize=fuzzer -o "$dir/$name/reader" "$dir/$name/planted.o" \
         $(find "$build/fuzz/obj" -name '*.o' ! -path "$object") "$build/gen/proto/wasmpool.pb-c.o" \
-        $(pkg-config --libs libprotobuf-c)
+        $(pkg-config --libs libprotobuf-c libsodium)
     if "$dir/$name/reader" -seed=1 -runs=1000000 -max_len=4096 -timeout=4 -malloc_limit_mb=64 -print_final_stats=1 \
         -artifact_prefix="$dir/$name/found/" "$dir/$name/corpus" "$dir/corpus" >"$dir/$name/log" 2>&1; then
         printf '%-28s NOT FOUND in a million executions\n' "$name"

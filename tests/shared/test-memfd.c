@@ -259,3 +259,91 @@ Test(memfd, a_write_seal_fails_while_anyone_has_it_mapped_writable) {
     expect_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), 0);
     close(fd);
 }
+
+/* ------------------------------------------------------------------------------------------------ frozen */
+
+static int new_open(void) {
+    int fd = -1;
+
+    expect_eq(memfd_new_open("wasmpool-test", BYTES, &fd), 0);
+    return fd;
+}
+
+Test(memfd, that_is_open_is_filled_and_then_frozen_for_ever) {
+    static const char text[] = "before";
+    int fd = new_open();
+    char read[sizeof(text)];
+
+    expect_eq(memfd_check_open(fd, BYTES), 0);
+    expect_eq(memfd_check_open(fd, BYTES + 4096), MEMFD_E_SIZE);
+    expect_eq(memfd_check(fd, BYTES), MEMFD_E_SEALS);
+    expect_eq(memfd_check_frozen(fd, BYTES), MEMFD_E_SEALS);
+    expect_errno(ftruncate(fd, 0), EPERM, "ftruncate");
+    expect_eq(pwrite(fd, text, sizeof(text), 5000), sizeof(text));
+    expect_eq(memfd_freeze(fd), 0);
+    expect_eq(memfd_check_frozen(fd, BYTES), 0);
+    expect_eq(memfd_check_frozen(fd, BYTES - 4096), MEMFD_E_SIZE);
+    expect_errno((int)pwrite(fd, "after", 5, 5000), EPERM, "pwrite");
+    expect_errno(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096), EPERM, "a hole");
+    expect_eq(mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);
+    expect_eq(pread(fd, read, sizeof(read), 5000), sizeof(read));
+    expect_str(read, "before");
+    expect_eq(memfd_freeze(fd), 0); /* it is already */
+    close(fd);
+}
+
+Test(memfd, that_is_mapped_writable_cannot_be_frozen_until_it_is_not) {
+    int fd = new_open();
+    uint8_t *bytes = map_memfd(fd);
+
+    expect_eq(memfd_freeze(fd), MEMFD_E_BUSY);
+    expect_eq(memfd_check_frozen(fd, BYTES), MEMFD_E_SEALS);
+    munmap(bytes, BYTES);
+    expect_eq(memfd_freeze(fd), 0);
+    close(fd);
+}
+
+/* Whoever fills it can seal it, too. */
+Test(memfd, that_its_filler_has_sealed_is_frozen_only_if_that_keeps_everyone_out) {
+    static const struct {
+        int seals, outcome;
+    } cases[] = {{F_SEAL_SEAL, MEMFD_E_SEALS},
+                 {F_SEAL_WRITE, 0},
+                 {F_SEAL_WRITE | F_SEAL_SEAL, 0},
+                 {F_SEAL_FUTURE_WRITE, 0},
+                 {F_SEAL_FUTURE_WRITE | F_SEAL_SEAL, MEMFD_E_SEALS}};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int fd = new_open();
+
+        expect_eq(fcntl(fd, F_ADD_SEALS, cases[i].seals), 0);
+        expect_eq(memfd_freeze(fd), cases[i].outcome);
+        expect_eq(memfd_check_frozen(fd, BYTES), cases[i].outcome);
+        close(fd);
+    }
+}
+
+Test(memfd, that_is_none_is_not_frozen) {
+    int ends[2];
+
+    expect_eq(pipe(ends), 0);
+    cr_assert_neq(memfd_freeze(ends[0]), 0);
+    expect_eq(memfd_check_frozen(ends[0], 0), MEMFD_E_SEALS);
+    close(ends[0]);
+    close(ends[1]);
+    expect_eq(memfd_freeze(-1), -EBADF);
+}
+
+/* For kernels before 6.7 a shared mapping of a frozen one counts as writable: receivers map it private. */
+Test(memfd, that_is_frozen_can_be_mapped_private_to_be_read) {
+    int fd = new_open();
+    const uint8_t *bytes;
+
+    expect_eq(pwrite(fd, "x", 1, 100), 1);
+    expect_eq(memfd_freeze(fd), 0);
+    bytes = mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, fd, 0);
+    cr_assert_neq(bytes, MAP_FAILED);
+    expect_eq(bytes[100], 'x');
+    munmap((void *)bytes, BYTES);
+    close(fd);
+}

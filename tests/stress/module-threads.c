@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 
-/* Several threads take instances of modules with contents from one small embedded pool: of two modules that all of them
+/* Several threads take instances of modules with contents from one small pool, embedded and of a daemon: of two modules that all of them
  * use, so that slots change their images, and of one that each reads anew and frees while its instance is alive. One
- * thread purges and counts meanwhile. Each memory must have its own module's contents and nothing else. */
+ * thread purges and counts meanwhile. Each memory must have its own module's contents and nothing else. The daemon has room
+ * for fewer images than there are, and shares them with another pool, which is another process to it. */
 
 #include "client/wasmpool.h"
 #include "tests/stress/stress.h"
+#include "tests/support/daemon.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -14,10 +16,12 @@
 
 #define THREADS 4
 #define CYCLES 4000
+#define CYCLES_REMOTE 600
 #define SHARED 2
 #define CONTENTS_BYTES 8
 
-static struct wasmpool *pool;
+static struct wasmpool *pool, *other; /* the same, where it is embedded */
+static unsigned cycles;
 static struct wasmpool_module *shared[SHARED];
 static _Atomic bool stop;
 
@@ -53,12 +57,12 @@ static bool memory_is_fresh(const struct wasmpool_memory *memory, char letter) {
 }
 
 /* The module is freed at once if it is the thread's own. */
-static void use_module(struct wasmpool_module *module, char letter, bool own) {
+static void use_module(struct wasmpool *from, struct wasmpool_module *module, char letter, bool own) {
     struct wasmpool_request request = {.module = module};
     struct wasmpool_instance *instance = NULL;
     struct wasmpool_error error;
     struct wasmpool_extern global;
-    int r = wasmpool_allocate_module(pool, &request, &instance, &error);
+    int r = wasmpool_allocate_module(from, &request, &instance, &error);
 
     if (own)
         wasmpool_module_free(module);
@@ -78,11 +82,11 @@ static void use_module(struct wasmpool_module *module, char letter, bool own) {
 static void *work(void *argument) {
     unsigned which = (unsigned)(uintptr_t)argument;
 
-    for (unsigned i = 0; i < CYCLES; i++)
+    for (unsigned i = 0; i < cycles; i++)
         if ((i + which) % 3 < SHARED)
-            use_module(shared[(i + which) % 3], (char)('A' + (i + which) % 3), false);
+            use_module(which & 1 ? pool : other, shared[(i + which) % 3], (char)('A' + (i + which) % 3), false);
         else
-            use_module(read_module((char)('a' + which)), (char)('a' + which), true);
+            use_module(which & 1 ? other : pool, read_module((char)('a' + which)), (char)('a' + which), true);
     return NULL;
 }
 
@@ -93,23 +97,23 @@ static void *disturb(void *argument) {
     for (unsigned i = 0; !atomic_load(&stop); i++) {
         wasmpool_purge_module(pool, shared[i % SHARED]);
         wasmpool_metrics(pool, &metrics);
-        check(metrics.memories + metrics.idle_memories <= 3, "there are no more memories than granted");
+        check(pool != other || metrics.memories + metrics.idle_memories <= 3,
+              "there are no more memories than granted");
     }
     return NULL;
 }
 
-int main(void) {
-    static const char *const settings[] = {"total_memories=3", "memory_reservation=1M", "max_memory_size=1M",
-                                           "memory_guard_size=64K", NULL};
-    struct wasmpool_options options = {.address = "embedded:", .settings = settings};
+static void expect_all_back(struct wasmpool *from) {
     struct wasmpool_metrics metrics;
-    struct wasmpool_error error;
+
+    wasmpool_metrics(from, &metrics);
+    check(!metrics.core_instances && !metrics.memories, "everything came back");
+}
+
+static void run(void) {
     pthread_t threads[THREADS], disturber;
 
-    if (wasmpool_open(&pool, &options, &error)) {
-        fprintf(stderr, "FAILED: %s\n", error.message);
-        return 1;
-    }
+    atomic_store(&stop, false);
     for (int i = 0; i < SHARED; i++)
         shared[i] = read_module((char)('A' + i));
     pthread_create(&disturber, NULL, disturb, NULL);
@@ -119,10 +123,59 @@ int main(void) {
         pthread_join(threads[i], NULL);
     atomic_store(&stop, true);
     pthread_join(disturber, NULL);
-    wasmpool_metrics(pool, &metrics);
-    check(!metrics.core_instances && !metrics.memories, "everything came back");
+    expect_all_back(pool);
+    expect_all_back(other);
     for (int i = 0; i < SHARED; i++)
         wasmpool_module_free(shared[i]);
+}
+
+static struct wasmpool *open_pool(const char *address, const char *const *settings) {
+    struct wasmpool_options options = {.address = address, .settings = settings};
+    struct wasmpool *opened = NULL;
+    struct wasmpool_error error;
+
+    if (wasmpool_open(&opened, &options, &error))
+        fprintf(stderr, "FAILED: %s\n", error.message);
+    return opened;
+}
+
+#define SMALL "memory_reservation=1M", "memory_guard_size=64K"
+
+static bool run_embedded(void) {
+    static const char *const settings[] = {"total_memories=3", "max_memory_size=1M", SMALL, NULL};
+
+    pool = other = open_pool("embedded:", settings);
+    cycles = CYCLES;
+    if (pool)
+        run();
     wasmpool_close(pool);
+    return pool;
+}
+
+static bool run_remote(void) {
+    static const char *const settings[] = {"--config=/dev/null", "total_memories=3", "max_memory_size=1M", "images_max=4",
+                                           "log_level=error", NULL};
+    static const char *const shape[] = {SMALL, NULL};
+    struct PrivateDaemon daemon;
+    struct wasmpool_metrics metrics = {0};
+
+    private_daemon_start(&daemon, settings);
+    pool = open_pool(daemon.address, shape);
+    other = open_pool(daemon.address, shape);
+    cycles = CYCLES_REMOTE;
+    if (pool && other) {
+        run();
+        wasmpool_metrics(pool, &metrics);
+    }
+    check(metrics.shared_images > 0, "images are shared");
+    wasmpool_close(other);
+    wasmpool_close(pool);
+    check(!private_daemon_stop(&daemon), "the daemon ends well");
+    return pool && other;
+}
+
+int main(void) {
+    if (!run_embedded() || !run_remote())
+        return 1;
     return stress_end();
 }

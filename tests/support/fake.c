@@ -2,7 +2,7 @@
 #include "tests/support/fake.h"
 
 #include "shared/memfd.h"
-#include "shared/wire.h"
+#include "tests/support/fake-part.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -27,12 +27,12 @@ struct FakeKept {
     uint8_t packet[WIRE_BYTES_MAX];
 };
 
-static void fake_give_up(const char *what) {
+void fake_give_up(const char *what) {
     perror(what);
     abort();
 }
 
-static void fake_count(struct FakeDaemon *fake, uint64_t *counter) {
+void fake_count(struct FakeDaemon *fake, uint64_t *counter) {
     pthread_mutex_lock(&fake->lock);
     ++*counter;
     pthread_cond_broadcast(&fake->changed);
@@ -101,7 +101,7 @@ static void fake_send(const WireMessage *message, int socket, const int *fds, si
     fake_send_raw(socket, bytes, n, fds, n_fds);
 }
 
-static void fake_send_error(int socket, uint64_t id, const struct Error *error) {
+void fake_send_error(int socket, uint64_t id, const struct Error *error) {
     Wasmpool__Error body = WASMPOOL__ERROR__INIT;
     WireMessage message = WIRE_MESSAGE(id, ERROR, error, &body);
 
@@ -125,10 +125,8 @@ static void fake_hang_up(struct FakeDaemon *fake, struct FakeConnection *connect
     fake_count(fake, &fake->seen.hang_ups);
 }
 
-/* Send an answer with its fd (-1: none), as wrong as `mischief` says. What concerns a body's fields was done by the
- * caller. */
-static void fake_answer(struct FakeDaemon *fake, struct FakeConnection *connection, int mischief,
-                        WireMessage *message, int fd) {
+void fake_answer(struct FakeDaemon *fake, struct FakeConnection *connection, int mischief, WireMessage *message,
+                 int fd) {
     int fds[FAKE_FDS_MAX] = {fd, fd}, socket = connection->socket, null = -1;
     Wasmpool__Kick kick = WASMPOOL__KICK__INIT;
     WireMessage other = WIRE_MESSAGE(message->id, KICK, kick, &kick);
@@ -176,10 +174,9 @@ static void fake_answer(struct FakeDaemon *fake, struct FakeConnection *connecti
     }
 }
 
-/* A memfd as an answer needs it, or not quite. */
-static int fake_make_fd(const char *name, uint64_t bytes, int mischief) {
+int fake_make_fd(const char *name, uint64_t bytes, int seals, int mischief) {
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-    int fd = -1, pipe_fds[2], seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+    int fd = -1, pipe_fds[2];
 
     if (mischief == FAKE_NOT_A_MEMFD) {
         if (pipe2(pipe_fds, O_CLOEXEC))
@@ -192,7 +189,9 @@ static int fake_make_fd(const char *name, uint64_t bytes, int mischief) {
     seals &= mischief == FAKE_WITHOUT_SEALS    ? 0
              : mischief == FAKE_WITHOUT_SHRINK ? ~F_SEAL_SHRINK
              : mischief == FAKE_WITHOUT_SEAL   ? ~F_SEAL_SEAL
+             : mischief == FAKE_WITHOUT_WRITE  ? ~F_SEAL_WRITE
                                                : ~0;
+    seals |= mischief == FAKE_UNWRITABLE ? F_SEAL_WRITE : 0;
     if (fd < 0 || ftruncate(fd, (off_t)bytes) || (seals && fcntl(fd, F_ADD_SEALS, seals)))
         fake_give_up("a fake memfd");
     return fd;
@@ -256,7 +255,7 @@ static void fake_on_hello(struct FakeDaemon *fake, struct FakeConnection *connec
                                  .header_bytes = (uint32_t)page};
 
     fake_count(fake, &fake->seen.hellos);
-    connection->table = fake_make_fd("wasmpool-lease", lease_table_bytes(FAKE_ENTRIES), mischief);
+    connection->table = fake_make_fd("wasmpool-lease", lease_table_bytes(FAKE_ENTRIES), FAKE_SEALS, mischief);
     if (pwrite(connection->table, &header, sizeof(header), 0) < 0 && mischief != FAKE_NOT_A_MEMFD)
         fake_give_up("the fake lease table's header");
     wire_limits_put(&limits, &fake->limits);
@@ -277,7 +276,7 @@ static int fake_make_slab(const struct Shape *shape, int mischief) {
     if (shape->kind == KIND_INSTANCE)
         return -1;
     snprintf(name, sizeof(name), "wasmpool-%s", kind_name(shape->kind));
-    return fake_make_fd(name, shape->file_bytes, mischief);
+    return fake_make_fd(name, shape->file_bytes, FAKE_SEALS, mischief);
 }
 
 static void fake_on_open_slab(struct FakeDaemon *fake, struct FakeConnection *connection, const WireMessage *request) {
@@ -411,7 +410,7 @@ static void fake_on_packet(struct FakeDaemon *fake, struct FakeConnection *conne
         fake_count(fake, &fake->seen.goodbyes);
         break;
     default:
-        break;
+        fake_on_image_packet(fake, connection, message);
     }
 }
 
@@ -513,6 +512,7 @@ void fake_daemon_die(struct FakeDaemon *fake) {
         if (fake->connections[i].socket >= 0)
             fake_hang_up(fake, &fake->connections[i]);
     fake_forget_kept(fake);
+    fake_forget_images(fake);
     close(fake->listener);
     close(fake->stop);
     fake->listener = fake->stop = -1;

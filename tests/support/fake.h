@@ -7,6 +7,7 @@
  * never takes back. */
 
 #include "shared/error.h"
+#include "shared/hash.h"
 #include "shared/lease.h"
 #include "shared/limits.h"
 
@@ -44,16 +45,29 @@ enum FakeMischief {
     FAKE_REFUSE,          /* answers with fake->error */
     FAKE_SILENT,          /* says nothing, and remembers the answer */
     FAKE_HANG_UP,         /* closes the connection */
+    FAKE_WITHOUT_WRITE,   /* F_SEAL_WRITE is missing, of an image */
+    FAKE_UNWRITABLE,      /* an image to be filled has F_SEAL_WRITE already */
+    FAKE_NONE_WITH_FD,    /* says that there is no image, and sends an fd */
+    FAKE_OLDER,           /* knows nothing of images */
     FAKE_MISCHIEF_N,
 };
 
 #define FAKE_CONNECTIONS_MAX 8
 #define FAKE_SLABS_MAX 64
+#define FAKE_IMAGES_MAX 64
 
 struct FakeSlab {
     uint32_t first_entry, count, granted;
     bool waits; /* as its target said when it was wanted last */
     enum Kind kind;
+};
+
+/* An image, of whatever connection: ids are one more than their index. */
+struct FakeImage {
+    int fd; /* -1: not any more */
+    uint64_t bytes;
+    uint8_t hash[HASH_BYTES];
+    bool sealed;
 };
 
 struct FakeConnection {
@@ -66,6 +80,7 @@ struct FakeConnection {
 /* What it has seen since it was opened, all connections together. */
 struct FakeSeen {
     uint64_t hellos, open_slabs, wants, hints, waits, close_slabs, kicks, acks, goodbyes, hang_ups;
+    uint64_t finds, creates, seals, releases;
     uint32_t last_closed; /* slab */
     uint32_t last_target; /* as it was when the last Want came */
 };
@@ -74,7 +89,7 @@ struct FakeDaemon {
     /* Set before fake_daemon_open, and kept over fake_daemon_die. */
     struct Limits limits;
     /* May be set at any time. */
-    _Atomic int at_connect, at_hello, at_open_slab, at_want; /* enum FakeMischief */
+    _Atomic int at_connect, at_hello, at_open_slab, at_want, at_find, at_create, at_seal; /* enum FakeMischief */
     struct Error error;  /* for FAKE_REFUSE */
     /* Read only. */
     char directory[64], address[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 8];
@@ -86,6 +101,8 @@ struct FakeDaemon {
     int listener, stop;
     uint64_t granted[KIND_N];
     struct FakeConnection connections[FAKE_CONNECTIONS_MAX];
+    struct FakeImage images[FAKE_IMAGES_MAX];
+    uint32_t n_images;
     struct FakeKept *kept;
 };
 

@@ -54,7 +54,7 @@ int peer_receive(struct Peer *peer, struct WirePacket *packet) {
     return wire_recv(peer->socket, WIRE_FDS_MAX, packet);
 }
 
-static void peer_expect(struct Peer *peer, uint64_t id, Wasmpool__Packet__BodyCase body, struct WirePacket *packet) {
+void peer_expect(struct Peer *peer, uint64_t id, Wasmpool__Packet__BodyCase body, struct WirePacket *packet) {
     int r = peer_receive(peer, packet);
 
     host_demand(!r, "no answer: the daemon %s", wire_outcome_phrase(r));
@@ -346,6 +346,8 @@ void peer_status(const char *admin_path, struct PeerStatus *status) {
         .cut_off = report->cut_off,
         .grants = report->grants,
         .granted_most = report->granted_most,
+        .images = report->images,
+        .image_bytes = report->image_bytes,
     };
     for (size_t i = 0; i < report->n_kinds; i++) {
         const Wasmpool__KindUse *use = report->kinds[i];

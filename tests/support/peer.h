@@ -44,6 +44,9 @@ int peer_send(struct Peer *peer, const WireMessage *message);
 /* An outcome of wire_recv, WIRE_E_AGAIN when nothing came in time. */
 int peer_receive(struct Peer *peer, struct WirePacket *packet);
 
+/* What comes next is the answer to request `id` (UINT64_MAX: any) with this body. The caller deinits the packet. */
+void peer_expect(struct Peer *peer, uint64_t id, Wasmpool__Packet__BodyCase body, struct WirePacket *packet);
+
 void peer_ack(struct Peer *peer);
 void peer_close_slab_id(struct Peer *peer, uint32_t id);
 /* The request alone; returns its id. */
@@ -82,7 +85,8 @@ struct Shape peer_shape(enum Kind kind, uint32_t count);
 
 /* What the daemon's own ledger says. */
 struct PeerStatus {
-    uint64_t connections, disconnected, users, resident_bytes, accepted, refused, cut_off, grants, granted_most;
+    uint64_t connections, disconnected, users, resident_bytes, accepted, refused, cut_off, grants, granted_most, images,
+        image_bytes;
     uint64_t granted[KIND_N], busy[KIND_N], slabs[KIND_N], bound[KIND_N];
 };
 void peer_status(const char *admin_path, struct PeerStatus *status);

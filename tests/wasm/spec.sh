@@ -34,7 +34,7 @@ cat >"$scratch/cc" <<CC
 #!/bin/sh
 case " \$* " in
 *" -c "*) exec ${CC:-gcc} -I'$root/client' "\$@" ;;
-*) exec ${CC:-gcc} -pthread "\$@" '$(realpath "$BUILD")/libwasmpool.a' $(pkg-config --libs libprotobuf-c) ;;
+*) exec ${CC:-gcc} -pthread "\$@" '$(realpath "$BUILD")/libwasmpool.a' $(pkg-config --libs libprotobuf-c libsodium) ;;
 esac
 CC
 chmod +x "$scratch/cc"

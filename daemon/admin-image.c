@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "daemon/admin-image.h"
+
+#include "daemon/user.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct ImageWalk {
+    bool full;
+    size_t n_rows;
+    const struct Image *images[ADMIN_IMAGE_ROWS_MAX]; /* of the rows */
+    Wasmpool__ImageRow *pointers[ADMIN_IMAGE_ROWS_MAX];
+    Wasmpool__ImageRow rows[ADMIN_IMAGE_ROWS_MAX];
+};
+
+static int image_compare(const struct Image *image, uid_t uid, const uint8_t *hash) {
+    if (image->user->uid != uid)
+        return image->user->uid < uid ? -1 : 1;
+    return memcmp(image->hash, hash, HASH_BYTES);
+}
+
+/* Where the image belongs among those so far. */
+static size_t image_walk_find(const struct ImageWalk *walk, const struct Image *image) {
+    size_t low = 0, high = walk->n_rows;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+
+        if (image_compare(walk->images[middle], image->user->uid, image->hash) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The pool's list is by last use: keep those that come first by uid and hash, as many as a page has rows. */
+static void image_walk_add(struct ImageWalk *walk, const struct Image *image) {
+    size_t place = image_walk_find(walk, image);
+
+    if (walk->n_rows == ADMIN_IMAGE_ROWS_MAX) {
+        walk->full = true;
+        if (place == ADMIN_IMAGE_ROWS_MAX)
+            return;
+        walk->n_rows--;
+    }
+    memmove(&walk->images[place + 1], &walk->images[place], (walk->n_rows - place) * sizeof(walk->images[0]));
+    walk->images[place] = image;
+    walk->n_rows++;
+}
+
+static void image_walk_fill_row(struct ImageWalk *walk, size_t i, uint64_t now_ms) {
+    const struct Image *image = walk->images[i];
+    Wasmpool__ImageRow *row = &walk->rows[i];
+
+    wasmpool__image_row__init(row);
+    row->uid = image->user->uid;
+    row->hash = (ProtobufCBinaryData){HASH_BYTES, (uint8_t *)image->hash};
+    row->bytes = image->bytes;
+    row->resident_bytes = image_resident_bytes(image);
+    row->users = image->n_users;
+    row->hits = image->n_hits;
+    row->idle_ms = now_ms - image->used_ms;
+    walk->pointers[i] = row;
+}
+
+static bool image_is_behind(const struct Image *image, const Wasmpool__ListImages *cursor) {
+    return cursor->after_hash.len != HASH_BYTES || image_compare(image, cursor->after_uid, cursor->after_hash.data) > 0;
+}
+
+bool admin_list_images(struct Admin *admin, const WireMessage *request) {
+    Wasmpool__ImagePage page = WASMPOOL__IMAGE_PAGE__INIT;
+    WireMessage message = WIRE_MESSAGE(request->id, IMAGE_PAGE, image_page, &page);
+    struct ImageWalk *walk = malloc(sizeof(*walk));
+    struct Server *server = admin->server;
+    bool done;
+
+    if (!walk)
+        return false;
+    walk->full = false;
+    walk->n_rows = 0;
+    for (const struct Image *image = server->pool.images.oldest; image; image = image->next)
+        if (image_is_behind(image, request->list_images))
+            image_walk_add(walk, image);
+    for (size_t i = 0; i < walk->n_rows; i++)
+        image_walk_fill_row(walk, i, uv_now(&server->loop));
+    page.rows = walk->pointers;
+    page.n_rows = walk->n_rows;
+    page.last = !walk->full;
+    done = admin_send(admin, &message);
+    free(walk);
+    return done;
+}
