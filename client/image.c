@@ -176,11 +176,11 @@ struct Images *images_free(struct Images *images) {
 
 /* ------------------------------------------------------------------------------------------------ sharing one */
 
-struct ImageUse *image_use_new(uint32_t id) {
+struct ImageUse *image_use_new(const struct Connection *connection, uint32_t id) {
     struct ImageUse *use = malloc(sizeof(*use));
 
     if (use)
-        *use = (struct ImageUse){.id = id, .n_refs = 2};
+        *use = (struct ImageUse){.connection = connection, .id = id, .n_refs = 2};
     return use;
 }
 

@@ -12,10 +12,13 @@
 
 #include <stdatomic.h>
 
+struct Connection;
+
 /* That a connection of ours uses an image of the daemon's. The connection and the image have a reference each: whichever
  * goes first leaves it to the other, and the daemon is told when there is an occasion. */
 struct ImageUse {
     struct ImageUse *next; /* of its connection */
+    const struct Connection *connection; /* to be told apart from others only */
     uint32_t id;           /* of that */
     _Atomic uint32_t n_refs;
 };
@@ -61,7 +64,7 @@ void image_adopt(struct Image *image, uint8_t *bytes, struct ImageUse *use);
 uint64_t image_filled_bytes(const struct Image *image);
 
 /* With two references. NULL when out of memory. */
-struct ImageUse *image_use_new(uint32_t id);
+struct ImageUse *image_use_new(const struct Connection *connection, uint32_t id);
 /* Returns `use` as long as there is another reference, else NULL. NULL is fine. */
 struct ImageUse *image_use_unref(struct ImageUse *use);
 /* For its connection: has the image gone? */

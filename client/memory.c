@@ -77,6 +77,11 @@ static int memory_prepare(struct Taken *taken, const struct MemoryRequest *reque
     return 0;
 }
 
+/* As the owner of the slot's table knows it. */
+static uint32_t memory_image_id(const struct Taken *taken, const struct Image *image) {
+    return image && image->use && image->use->connection == taken->slab->connection ? image->use->id : 0;
+}
+
 int memory_allocate(struct wasmpool *pool, const struct MemoryRequest *request, struct wasmpool_memory *memory,
                     struct wasmpool_error *error) {
     const struct wasmpool_memory_type *type = request->type;
@@ -104,6 +109,7 @@ int memory_allocate(struct wasmpool *pool, const struct MemoryRequest *request, 
         module_ref(taken.slot->module, slab_slot_number(taken.slab, taken.index));
     pool_forget_warm(pool, taken.slot);
     slot_announce(taken.entry, bytes, request->label);
+    slot_announce_image(taken.entry, memory_image_id(&taken, request->image));
     *memory = (struct wasmpool_memory){
         .base = slab_slot_base(taken.slab, taken.index),
         .current_length = bytes,

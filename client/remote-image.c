@@ -55,7 +55,7 @@ void remote_release_image(struct wasmpool *pool, const struct Image *image) {
 
 /* Map what came, in place of the image's own bytes. What cannot be mapped is given back. */
 static bool remote_map_image(struct Connection *connection, struct Image *image, int fd, uint32_t id) {
-    struct ImageUse *use = image_use_new(id);
+    struct ImageUse *use = image_use_new(connection, id);
     uint8_t *bytes = use ? image_map(image, fd) : NULL;
 
     if (!bytes) {

@@ -2,6 +2,7 @@
 #include "client/reset.h"
 
 #include "client/pool.h"
+#include "client/slot.h"
 #include "shared/clock.h"
 #include "shared/memfd.h"
 
@@ -75,6 +76,7 @@ static int reset_existing(struct Taken *taken, const struct ResetAsk *ask, uint6
     int64_t done;
 
     track_forget(taken->slot->track);
+    slot_announce_reset(taken->entry, LEASE_RESET_EXTENTS, 0, 0);
     if (!keep)
         return reset_empty(taken);
     done = reset_extents(taken, ask->image, 0, ask->used, keep);
@@ -90,6 +92,7 @@ static int reset_existing(struct Taken *taken, const struct ResetAsk *ask, uint6
 
 static int reset_small(struct Taken *taken, const struct ResetAsk *ask) {
     track_forget(taken->slot->track);
+    slot_announce_reset(taken->entry, LEASE_RESET_SMALL, 0, 0);
     image_mend(ask->image, slab_slot_base(taken->slab, taken->index), ask->used);
     reset_is_clean(taken->slot, ask->image);
     return 0;
@@ -99,6 +102,7 @@ static int reset_whole(struct Taken *taken, const struct ResetAsk *ask) {
     uint32_t next = 0;
 
     track_forget(taken->slot->track);
+    slot_announce_reset(taken->entry, LEASE_RESET_WHOLE, 0, 0);
     image_restore(ask->image, slab_slot_base(taken->slab, taken->index), 0, ask->used, false, &next);
     reset_is_clean(taken->slot, ask->image);
     return 0;
@@ -194,7 +198,9 @@ static int reset_hot(struct Taken *taken, const struct ResetAsk *ask, const stru
         sample.hot = track->n_pages;
         sample.pages = (uint32_t)(ask->initial / (uint64_t)sysconf(_SC_PAGESIZE));
         planner_learn(ask->planner, &sample);
+        track->ns = sample.ns;
     }
+    slot_announce_reset(taken->entry, way == RESET_SCAN ? LEASE_RESET_SCAN : LEASE_RESET_COUNT, track->n_pages, track->ns);
     track_age(track, tracker, base);
     return 0;
 }

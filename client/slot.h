@@ -8,6 +8,15 @@
 
 /* It was taken now, with so many bytes in use; `label` is LEASE_LABEL_BYTES long and padded. */
 void slot_announce(struct LeaseEntry *entry, uint64_t bytes, const char *label);
+/* Which image it has, of the connection's; 0: none. And how it was reset. */
+static inline void slot_announce_image(struct LeaseEntry *entry, uint32_t image) {
+    atomic_store_explicit(&entry->image, image, memory_order_relaxed);
+}
+
+static inline void slot_announce_reset(struct LeaseEntry *entry, enum LeaseReset way, uint64_t pages, uint64_t ns) {
+    atomic_store_explicit(&entry->reset, lease_reset_word(way, pages, ns), memory_order_relaxed);
+}
+
 /* It has so many bytes in use now. */
 void slot_announce_bytes(struct LeaseEntry *entry, uint64_t bytes);
 

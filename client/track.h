@@ -31,6 +31,7 @@ struct Track {
     uint32_t age_max;  /* and at how many they are next */
     uint32_t n_before; /* hot ones then */
     uint32_t turn;     /* resets: see planner.h */
+    uint64_t ns;       /* that the last one took that was timed */
     struct TrackRun *runs;
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "daemon/admin-image.h"
 
+#include "daemon/slab.h"
 #include "daemon/user.h"
 
 #include <stdlib.h>
@@ -12,6 +13,8 @@ struct ImageWalk {
     const struct Image *images[ADMIN_IMAGE_ROWS_MAX]; /* of the rows */
     Wasmpool__ImageRow *pointers[ADMIN_IMAGE_ROWS_MAX];
     Wasmpool__ImageRow rows[ADMIN_IMAGE_ROWS_MAX];
+    size_t n_slots; /* looked at */
+    Wasmpool__ResetUse resets[ADMIN_IMAGE_ROWS_MAX][LEASE_RESET_N], *reset_pointers[ADMIN_IMAGE_ROWS_MAX][LEASE_RESET_N];
 };
 
 static int image_compare(const struct Image *image, uid_t uid, const uint8_t *hash) {
@@ -65,6 +68,57 @@ static void image_walk_fill_row(struct ImageWalk *walk, size_t i, uint64_t now_m
     walk->pointers[i] = row;
 }
 
+/* ------------------------------------------------------------------------------------------------ resets */
+
+static const struct ImageUse *image_use_of(const struct Client *client, uint32_t id) {
+    const struct ImageUse *use = id ? client->image_uses : NULL;
+
+    while (use && use->id != id)
+        use = use->next;
+    return use;
+}
+
+/* What the client says of the slot may be anything. */
+static void image_walk_add_slot(struct ImageWalk *walk, const struct Slab *slab, uint32_t slot) {
+    struct LeaseEntry *entry = slab_entry(slab, slot);
+    const struct ImageUse *use = image_use_of(slab->client, atomic_load(&entry->image));
+    uint32_t reset = atomic_load(&entry->reset), way = lease_reset_way(reset);
+    size_t place = use ? image_walk_find(walk, use->image) : walk->n_rows;
+
+    if (place == walk->n_rows || walk->images[place] != use->image || way >= LEASE_RESET_N)
+        return;
+    walk->resets[place][way].slots++;
+    walk->resets[place][way].pages += lease_reset_pages(reset);
+    walk->resets[place][way].ns += lease_reset_ns(reset);
+}
+
+static void image_walk_add_slots(struct ImageWalk *walk, const struct Pool *pool) {
+    for (const struct Client *client = pool->clients; client; client = client->next)
+        for (const struct Slab *slab = client->image_uses ? client->slabs : NULL; slab; slab = slab->next)
+            for (uint32_t i = 0; slab->shape.kind == KIND_MEMORY && i < slab->shape.count; i++)
+                if (slab->records[i].granted && walk->n_slots++ < ADMIN_IMAGE_SLOTS_MAX)
+                    image_walk_add_slot(walk, slab, i);
+}
+
+static void image_walk_fill_resets(struct ImageWalk *walk, const struct Pool *pool) {
+    for (size_t i = 0; i < walk->n_rows; i++)
+        for (uint32_t way = 0; way < LEASE_RESET_N; way++)
+            wasmpool__reset_use__init(&walk->resets[i][way]);
+    image_walk_add_slots(walk, pool);
+    for (size_t i = 0; i < walk->n_rows; i++) {
+        Wasmpool__ImageRow *row = &walk->rows[i];
+
+        row->resets = walk->reset_pointers[i];
+        for (uint32_t way = 0; way < LEASE_RESET_N; way++) {
+            walk->resets[i][way].way = way;
+            if (walk->resets[i][way].slots)
+                row->resets[row->n_resets++] = &walk->resets[i][way];
+        }
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------ pages */
+
 static bool image_is_behind(const struct Image *image, const Wasmpool__ListImages *cursor) {
     return cursor->after_hash.len != HASH_BYTES || image_compare(image, cursor->after_uid, cursor->after_hash.data) > 0;
 }
@@ -79,12 +133,13 @@ bool admin_list_images(struct Admin *admin, const WireMessage *request) {
     if (!walk)
         return false;
     walk->full = false;
-    walk->n_rows = 0;
+    walk->n_rows = walk->n_slots = 0;
     for (const struct Image *image = server->pool.images.oldest; image; image = image->next)
         if (image_is_behind(image, request->list_images))
             image_walk_add(walk, image);
     for (size_t i = 0; i < walk->n_rows; i++)
         image_walk_fill_row(walk, i, uv_now(&server->loop));
+    image_walk_fill_resets(walk, &server->pool);
     page.rows = walk->pointers;
     page.n_rows = walk->n_rows;
     page.last = !walk->full;

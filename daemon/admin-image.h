@@ -6,7 +6,8 @@
 
 #include "daemon/admin.h"
 
-#define ADMIN_IMAGE_ROWS_MAX 200 /* of a page: with the largest numbers they fit a packet */
+#define ADMIN_IMAGE_ROWS_MAX 90 /* of a page: with the largest numbers they fit a packet */
+#define ADMIN_IMAGE_SLOTS_MAX 65536 /* slots that a page looks at */
 
 bool admin_list_images(struct Admin *admin, const WireMessage *request);
 

@@ -257,6 +257,8 @@ static void client_clear_entries(struct Client *client, uint32_t first, uint32_t
 
         atomic_store(&entry->flags, 0);
         memset(entry->label, 0, sizeof(entry->label));
+        atomic_store(&entry->image, 0);
+        atomic_store(&entry->reset, 0);
         entry->reserved = 0; /* in a trace another slot begins, see tests/model/trace.h */
         atomic_store(&entry->word, lease_word(0, LEASE_VACANT));
     }

@@ -44,6 +44,25 @@ const char *lease_word_name(uint64_t word) {
     }
 }
 
+static const struct {
+    const char *name, *why;
+} LEASE_RESETS[LEASE_RESET_N] = {
+    [LEASE_RESET_NONE] = {"none", "it has not been used again"},
+    [LEASE_RESET_SMALL] = {"small", "to compare everything is cheaper than a system call"},
+    [LEASE_RESET_COUNT] = {"count", "few pages are written, and the process' faults tell when another one is"},
+    [LEASE_RESET_SCAN] = {"scan", "few pages are written, and the process has faults or threads all the time"},
+    [LEASE_RESET_WHOLE] = {"whole", "most pages are written each time"},
+    [LEASE_RESET_EXTENTS] = {"extents", "what was written is not known: new, too much, or not to be told by the kernel"},
+};
+
+const char *lease_reset_name(uint32_t way) {
+    return way < LEASE_RESET_N ? LEASE_RESETS[way].name : "unknown";
+}
+
+const char *lease_reset_why(uint32_t way) {
+    return way < LEASE_RESET_N ? LEASE_RESETS[way].why : "the client says something else";
+}
+
 const char *kind_name(unsigned kind) {
     switch (kind) {
     case KIND_MEMORY:

@@ -59,13 +59,24 @@ enum {
 #define LEASE_TARGET_WAIT UINT32_C(0x80000000)
 #define LEASE_TARGET_SLOTS (~LEASE_TARGET_WAIT)
 
+/* How a slot's bytes were made what the next one must find; see client/reset.h. */
+enum LeaseReset {
+    LEASE_RESET_NONE,    /* not yet */
+    LEASE_RESET_SMALL,   /* all compared */
+    LEASE_RESET_COUNT,   /* hot pages written back, and nothing looked for: the count of faults stood still, or else a look */
+    LEASE_RESET_SCAN,    /* hot pages, after a look each time */
+    LEASE_RESET_WHOLE,   /* all written */
+    LEASE_RESET_EXTENTS, /* all pages that exist */
+    LEASE_RESET_N
+};
+
 struct LeaseEntry {
     _Atomic uint64_t word;
     /* What the client says for those who inspect; nothing depends on it. */
     _Atomic uint32_t flags;
-    _Atomic uint32_t image;    /* id of the image whose contents the slot has, of this connection; 0: none */
+    _Atomic uint32_t image;    /* id of the image that it was taken with, of this connection; 0: none that is shared */
     _Atomic uint32_t pages;    /* host pages in use */
-    uint32_t padding;
+    _Atomic uint32_t reset;    /* how it was reset last: lease_reset_word */
     _Atomic uint64_t taken_ns; /* CLOCK_MONOTONIC when it was taken */
     char label[LEASE_LABEL_BYTES];
     uint64_t reserved;
@@ -176,6 +187,35 @@ int lease_wait(struct LeaseTable *table, uint32_t seen, uint64_t timeout_ns);
 
 /* Bump the futex and wake all who wait on it, in every process that has the table. */
 void lease_wake(struct LeaseTable *table);
+
+/* With how many hot pages there were, and how long it took when that was last measured: both are cut off at the end of
+ * their bits. */
+#define LEASE_RESET_NS 64
+#define LEASE_RESET_PAGES_MAX UINT32_C(0x1fff)
+#define LEASE_RESET_TIMES_MAX UINT32_C(0xffff)
+
+static inline uint32_t lease_reset_word(enum LeaseReset way, uint64_t pages, uint64_t ns) {
+    uint64_t times = ns / LEASE_RESET_NS;
+
+    return (uint32_t)way | (uint32_t)(pages < LEASE_RESET_PAGES_MAX ? pages : LEASE_RESET_PAGES_MAX) << 3 |
+           (uint32_t)(times < LEASE_RESET_TIMES_MAX ? times : LEASE_RESET_TIMES_MAX) << 16;
+}
+
+static inline uint32_t lease_reset_way(uint32_t reset) {
+    return reset & 7;
+}
+
+static inline uint32_t lease_reset_pages(uint32_t reset) {
+    return reset >> 3 & LEASE_RESET_PAGES_MAX;
+}
+
+static inline uint64_t lease_reset_ns(uint32_t reset) {
+    return (uint64_t)(reset >> 16) * LEASE_RESET_NS;
+}
+
+/* A word for a way, and why it is taken, for people. */
+const char *lease_reset_name(uint32_t way);
+const char *lease_reset_why(uint32_t way);
 
 /* A phrase for a word's state, for people: "vacant", "idle", "busy", "recalled". */
 const char *lease_word_name(uint64_t word);

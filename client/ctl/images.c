@@ -3,6 +3,7 @@
 
 #include "client/ctl/text.h"
 #include "shared/hash.h"
+#include "shared/lease.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -19,23 +20,47 @@ struct ImagesCursor {
 };
 
 static void images_print_head(void) {
-    printf("%-16s %6s %10s %10s %6s %8s %9s\n", "HASH", "UID", "SIZE", "RESIDENT", "USERS", "HITS", "LAST USE");
+    printf("%-16s %6s %10s %10s %6s %8s %9s  %s\n", "HASH", "UID", "SIZE", "RESIDENT", "USERS", "HITS", "LAST USE",
+           "RESET (SLOTS, HOT PAGES, TIME)");
+}
+
+/* Pages and time of one slot. */
+static void images_print_reset(const Wasmpool__ResetUse *reset) {
+    printf(" %s (%" PRIu64 ", %" PRIu64 ", %" PRIu64 " ns)", lease_reset_name(reset->way), reset->slots,
+           reset->slots ? reset->pages / reset->slots : 0, reset->slots ? reset->ns / reset->slots : 0);
 }
 
 static void images_print_row(const Wasmpool__ImageRow *row) {
     char hash[HASH_TEXT_BYTES], bytes[TEXT_BYTES], resident[TEXT_BYTES], idle[TEXT_BYTES];
 
-    printf("%.*s %6" PRIu32 " %10s %10s %6" PRIu64 " %8" PRIu64 " %9s\n", IMAGES_HASH_CHARS,
+    printf("%.*s %6" PRIu32 " %10s %10s %6" PRIu64 " %8" PRIu64 " %9s ", IMAGES_HASH_CHARS,
            hash_format(hash, row->hash.data), row->uid, text_size(bytes, row->bytes),
            text_size(resident, row->resident_bytes), row->users, row->hits, text_duration(idle, row->idle_ms));
+    for (size_t i = 0; i < row->n_resets; i++)
+        images_print_reset(row->resets[i]);
+    printf("\n");
+}
+
+static json_t *images_resets_json(const Wasmpool__ImageRow *row) {
+    json_t *resets = json_array();
+
+    for (size_t i = 0; i < row->n_resets; i++) {
+        const Wasmpool__ResetUse *reset = row->resets[i];
+
+        json_array_append_new(resets, json_pack("{ss ss sI sI sI}", "way", lease_reset_name(reset->way), "why",
+                                                lease_reset_why(reset->way), "slots", (json_int_t)reset->slots,
+                                                "hot_pages", (json_int_t)reset->pages, "ns", (json_int_t)reset->ns));
+    }
+    return resets;
 }
 
 static json_t *images_row_json(const Wasmpool__ImageRow *row) {
     char hash[HASH_TEXT_BYTES];
 
-    return json_pack("{ss sI sI sI sI sI sI}", "hash", hash_format(hash, row->hash.data), "uid", (json_int_t)row->uid,
+    return json_pack("{ss sI sI sI sI sI sI so}", "hash", hash_format(hash, row->hash.data), "uid", (json_int_t)row->uid,
                      "bytes", (json_int_t)row->bytes, "resident_bytes", (json_int_t)row->resident_bytes, "users",
-                     (json_int_t)row->users, "hits", (json_int_t)row->hits, "idle_ms", (json_int_t)row->idle_ms);
+                     (json_int_t)row->users, "hits", (json_int_t)row->hits, "idle_ms", (json_int_t)row->idle_ms, "resets",
+                     images_resets_json(row));
 }
 
 /* Rows may be NULL: for people. */

@@ -226,6 +226,27 @@ Test(image, that_workers_make_at_once_is_one) {
     rig_close_with_images();
 }
 
+/* How the slots that have it are reset, and what that finds: its instances write every page. */
+Test(image, tells_how_its_slots_are_reset) {
+    struct Job *job = job_new(1);
+    json_t *root, *resets;
+    pid_t pid;
+
+    rig_open(NULL);
+    pid = job_begin(job);
+    resets = json_object_get(json_array_get(images_list(&root), 0), "resets");
+    expect_eq(json_array_size(resets), 1);
+    expect_eq(row_number(resets, 0, "slots"), 1);
+    if (!strcmp(json_string_value(json_object_get(json_array_get(resets, 0), "way")), "count"))
+        expect_eq(row_number(resets, 0, "hot_pages"), 6 * WASM_PAGE / HOST_PAGE);
+    else
+        expect_str(json_string_value(json_object_get(json_array_get(resets, 0), "way")), "extents");
+    json_decref(root);
+    job_end(job, pid);
+    job_free(job);
+    rig_close_with_images();
+}
+
 Test(image, of_one_user_is_not_another_users) {
     struct Job *ours = job_new(1), *theirs = job_new(1);
     json_t *root, *rows;

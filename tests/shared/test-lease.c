@@ -147,6 +147,23 @@ Test(lease, states_and_kinds_have_names) {
     expect_str(kind_name(KIND_N), "unknown");
 }
 
+/* More than its bits hold is as much as they do. */
+Test(lease, a_reset_is_told_in_one_word) {
+    uint32_t reset = lease_reset_word(LEASE_RESET_SCAN, 1234, 64 * 777);
+
+    expect_eq(lease_reset_way(reset), LEASE_RESET_SCAN);
+    expect_eq(lease_reset_pages(reset), 1234);
+    expect_eq(lease_reset_ns(reset), 64 * 777);
+    reset = lease_reset_word(LEASE_RESET_EXTENTS, UINT64_MAX, UINT64_MAX);
+    expect_eq(lease_reset_way(reset), LEASE_RESET_EXTENTS);
+    expect_eq(lease_reset_pages(reset), LEASE_RESET_PAGES_MAX);
+    expect_eq(lease_reset_ns(reset), (uint64_t)LEASE_RESET_TIMES_MAX * LEASE_RESET_NS);
+    for (uint32_t way = 0; way < LEASE_RESET_N; way++)
+        cr_expect(*lease_reset_name(way) && *lease_reset_why(way));
+    expect_str(lease_reset_name(LEASE_RESET_N), "unknown");
+    expect_str(lease_reset_name(UINT32_MAX), "unknown");
+}
+
 Test(lease, a_table_is_a_page_of_header_and_a_cache_line_for_each_slot) {
     static union {
         struct LeaseTable table;
