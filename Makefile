@@ -393,11 +393,8 @@ fuzz-planted-run: $(fuzz_needs)
 # ------------------------------------------------------------------------------------------------ bench
 
 bench_gen     := $(BUILD)/gen/bench
-bench_modules := empty memory64k memory1m table1000
-bench_flags   := -I$(bench_gen) -I/usr/src/wasm2c
-
-# Binaries that are read: instances are made of the first ones.
-bench_wasm    := $(patsubst %,$(bench_gen)/%.wasm,empty data430 table1000init globals100 segments bodies1m bodies200m)
+bench_modules := empty memory64k memory1m table1000 data430 table17 image1m zero64m
+bench_flags   := -I$(bench_gen) -I$(thumbs_gen) -I/usr/src/wasm2c
 
 $(bench_gen)/%.wasm: tests/bench/%.wat
 	@mkdir -p $(@D)
@@ -412,7 +409,28 @@ $(bench_gen)/%.c $(bench_gen)/%.h: $(bench_gen)/%.wasm
 $(bench_gen)/segments.wasm: arguments   := segments 100000 131
 $(bench_gen)/bodies1m.wasm: arguments   := bodies 1000 1000
 $(bench_gen)/bodies200m.wasm: arguments := bodies 1000 200000
-$(bench_gen)/segments.wasm $(bench_gen)/bodies1m.wasm $(bench_gen)/bodies200m.wasm: $(BUILD)/bench-make-module
+# Memories of so many wasm pages, of zeroes and with as many bytes of data.
+bench_memories := zero64k zero256k zero1m zero4m zero16m zero64m zero256m data64k data1m data16m image1m
+$(bench_gen)/zero64k.wasm: arguments    := image 1 0
+$(bench_gen)/zero256k.wasm: arguments   := image 4 0
+$(bench_gen)/zero1m.wasm: arguments     := image 16 0
+$(bench_gen)/zero4m.wasm: arguments     := image 64 0
+$(bench_gen)/zero16m.wasm: arguments    := image 256 0
+$(bench_gen)/zero64m.wasm: arguments    := image 1024 0
+$(bench_gen)/zero256m.wasm: arguments   := image 4096 0
+$(bench_gen)/data64k.wasm: arguments    := image 1 65536
+$(bench_gen)/data1m.wasm: arguments     := image 16 1048576
+$(bench_gen)/data16m.wasm: arguments    := image 256 16777216
+$(bench_gen)/image1m.wasm: arguments    := image 32 1048576
+bench_made := $(patsubst %,$(bench_gen)/%.wasm,segments bodies1m bodies200m $(bench_memories))
+# Binaries that are read, or of which instances are made.
+bench_wasm := $(bench_made) $(patsubst %,$(bench_gen)/%.wasm,empty memory64k data430 table17 table1000init globals100 thumbs)
+
+$(bench_gen)/thumbs.wasm: $(thumbs_gen)/thumbs.wasm
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+
+$(bench_made): $(BUILD)/bench-make-module
 	@mkdir -p $(@D)
 	$(call say,WASM)
 	$(Q)$(BUILD)/bench-make-module $(arguments) $@
@@ -426,11 +444,10 @@ $(bench_gen)/%.o: $(bench_gen)/%.c
 	$(Q)$(CC) -O2 -fPIC -fno-optimize-sibling-calls -frounding-math -fsignaling-nans -w $(bench_flags) -c -o $@ $<
 
 $(BUILD)/tests/bench/work-stock.o: OURS += $(bench_flags)
-$(BUILD)/tests/bench/work-stock.o: $(bench_modules:%=$(bench_gen)/%.h)
+$(BUILD)/tests/bench/work-stock.o: $(bench_modules:%=$(bench_gen)/%.h) $(thumbs_gen)/thumbs.h
 
-$(BUILD)/bench-cycle: $(call objects,$(addprefix tests/bench/,cycle.c gain.c gang.c work.c work-pool.c work-stock.c \
-                                        work-floor.c work-copy.c work-instance.c work-read.c)) \
-                      $(bench_modules:%=$(bench_gen)/%.o) $(BUILD)/libwasmpool.a
+$(BUILD)/bench-cycle: $(call objects,$(wildcard tests/bench/cycle*.c tests/bench/work*.c) tests/bench/gain.c tests/bench/gang.c) \
+                      $(bench_modules:%=$(bench_gen)/%.o) $(thumbs_gen)/thumbs.o $(BUILD)/libwasmpool.a
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ -lwasm-rt-impl $(proto_libs) -lm
 
