@@ -451,8 +451,9 @@ $(BUILD)/bench-cycle: $(call objects,$(wildcard tests/bench/cycle*.c tests/bench
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ -lwasm-rt-impl $(proto_libs) -lm
 
-$(BUILD)/bench: $(call objects,$(addprefix tests/bench/,bench.c series.c instances.c reading.c capacity.c runner.c sample.c \
-                                  figures.c report.c))
+$(BUILD)/bench: $(call objects,$(wildcard tests/bench/figures*.c tests/bench/report*.c) \
+                                $(addprefix tests/bench/,bench.c series.c instances.c reset.c steady.c reading.c capacity.c \
+                                  runner.c sample.c))
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ $(json_libs) -lm
 

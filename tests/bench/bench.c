@@ -14,15 +14,19 @@
 
 #define REPETITIONS 15
 #define CAPACITY_REPETITIONS 5
+#define RESET_SHARE 2 /* of what has many rows there are so many times fewer repetitions */
 #define GAIN_REPETITIONS_LEAST 7 /* where the machine is busy, wait for them: */
 #define GAIN_ATTEMPTS_MOST 75    /* half a second each */
 
 struct Bench {
+    const char *program, *modules; /* bench-cycle; where the binaries lie */
     const char *json;
     unsigned repetitions;
     bool cycles, moves; /* which parts */
     struct Series series;
     struct Instances instances;
+    struct Reset reset;
+    struct Steady steady;
     struct Reading reading;
     struct Capacity capacity;
     struct Figures figures;
@@ -34,54 +38,70 @@ static bool one_processor(void) {
     return !sched_getaffinity(0, sizeof(set), &set) && CPU_COUNT(&set) < 2;
 }
 
+static void set_option(struct Bench *bench, int option, const char *value) {
+    int n;
+
+    switch (option) {
+    case 'c':
+        bench->program = value;
+        break;
+    case 'm':
+        bench->modules = value;
+        break;
+    case 'C':
+        bench->capacity.program = value;
+        break;
+    case 'o':
+        bench->cycles = !strcmp(value, "cycles");
+        bench->moves = !strcmp(value, "capacity");
+        break;
+    case 'j':
+        bench->json = value;
+        break;
+    case 'r':
+        n = atoi(value);
+        bench->repetitions = n < 1 ? 1 : n > SAMPLE_MAX ? SAMPLE_MAX : (unsigned)n;
+        break;
+    default:
+        exit(2);
+    }
+}
+
+/* What each part wants to know of it. */
+static void hand_out(struct Bench *bench) {
+    const char *address = getenv("BENCH_ADDRESS");
+    bool one = one_processor();
+
+    bench->series.program = bench->instances.program = bench->reset.program = bench->steady.program =
+        bench->reading.program = bench->capacity.cycle = bench->program;
+    bench->series.address = bench->instances.address = bench->reset.address = bench->steady.address =
+        bench->capacity.address = address;
+    bench->instances.modules = bench->reset.modules = bench->steady.modules =
+        bench->reading.modules = bench->modules;
+    bench->series.one_processor = bench->steady.one_processor =
+        bench->capacity.one_processor = one;
+}
+
 static void parse(struct Bench *bench, int argc, char **argv) {
     static const struct option options[] = {
-        {"cycle", required_argument, NULL, 'c'},
-        {"modules", required_argument, NULL, 'm'},
+        {"cycle", required_argument, NULL, 'c'},    {"modules", required_argument, NULL, 'm'},
         {"capacity", required_argument, NULL, 'C'},
-        {"only", required_argument, NULL, 'o'},
-        {"json", required_argument, NULL, 'j'},
+        {"only", required_argument, NULL, 'o'},     {"json", required_argument, NULL, 'j'},
         {"repetitions", required_argument, NULL, 'r'},
         {NULL, 0, NULL, 0},
     };
-    int option, n;
+    int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
-        switch (option) {
-        case 'c':
-            bench->series.program = optarg;
-            break;
-        case 'm':
-            bench->instances.modules = bench->reading.modules = optarg;
-            break;
-        case 'C':
-            bench->capacity.program = optarg;
-            break;
-        case 'o':
-            bench->cycles = !strcmp(optarg, "cycles");
-            bench->moves = !strcmp(optarg, "capacity");
-            break;
-        case 'j':
-            bench->json = optarg;
-            break;
-        case 'r':
-            n = atoi(optarg);
-            bench->repetitions = n < 1 ? 1 : n > SAMPLE_MAX ? SAMPLE_MAX : (unsigned)n;
-            break;
-        default:
-            exit(2);
-        }
-    bench->series.address = getenv("BENCH_ADDRESS");
-    if (!bench->series.program || !bench->series.address || !bench->instances.modules || !bench->capacity.program ||
+        set_option(bench, option, optarg);
+    hand_out(bench);
+    if (!bench->program || !bench->series.address || !bench->modules || !bench->capacity.program ||
         !(bench->cycles || bench->moves)) {
         fprintf(stderr, "usage: with-daemon DAEMON -- bench --cycle BENCH-CYCLE --modules DIRECTORY "
-                        "--capacity BENCH-CAPACITY [--only cycles|capacity] [--json FILE] [--repetitions N]\n");
+                        "--capacity BENCH-CAPACITY [--only cycles|capacity] "
+                        "[--json FILE] [--repetitions N]\n");
         exit(2);
     }
-    bench->instances.program = bench->reading.program = bench->series.program;
-    bench->instances.address = bench->capacity.address = bench->series.address;
-    bench->capacity.cycle = bench->series.program;
-    bench->series.one_processor = bench->capacity.one_processor = one_processor();
 }
 
 static int repeat(struct Bench *bench) {
@@ -92,6 +112,10 @@ static int repeat(struct Bench *bench) {
         r = series_repeat(&bench->series, i);
         if (!r)
             r = instances_repeat(&bench->instances, i);
+        if (!r && i % RESET_SHARE == 0)
+            r = reset_repeat(&bench->reset, i / RESET_SHARE);
+        if (!r && i % RESET_SHARE == 0)
+            r = steady_repeat(&bench->steady, i / RESET_SHARE);
         if (!r)
             r = reading_repeat(&bench->reading);
         if (!r && !bench->series.one_processor)
@@ -103,8 +127,11 @@ static int repeat(struct Bench *bench) {
     return r;
 }
 
+static unsigned at_most(const struct Bench *bench, unsigned repetitions) {
+    return bench->repetitions < repetitions ? bench->repetitions : repetitions;
+}
+
 static int measure(struct Bench *bench) {
-    unsigned repetitions = bench->repetitions < CAPACITY_REPETITIONS ? bench->repetitions : CAPACITY_REPETITIONS;
     int r;
 
     if (bench->cycles) {
@@ -112,14 +139,24 @@ static int measure(struct Bench *bench) {
         if (r)
             return r;
         figures_add_timed(&bench->figures, &bench->series);
+        figures_add_reset(&bench->figures, &bench->reset);
+        figures_add_steady(&bench->figures, &bench->steady);
         figures_add_reading(&bench->figures, &bench->reading);
         figures_add_counted(&bench->figures, &bench->series);
     }
     if (bench->moves) {
-        capacity_repeat(&bench->capacity, repetitions);
+        capacity_repeat(&bench->capacity, at_most(bench, CAPACITY_REPETITIONS));
         figures_add_capacity(&bench->figures, &bench->capacity);
     }
     return 0;
+}
+
+static int write_files(const struct Bench *bench, const struct Report *report) {
+    int r = bench->json ? report_json(report, bench->json) : 0;
+
+    if (r)
+        fprintf(stderr, "bench: %s: %s\n", bench->json, strerror(-r));
+    return r;
 }
 
 int main(int argc, char **argv) {
@@ -127,6 +164,8 @@ int main(int argc, char **argv) {
     struct Report report = {
         .series = &bench.series,
         .instances = &bench.instances,
+        .reset = &bench.reset,
+        .steady = &bench.steady,
         .reading = &bench.reading,
         .capacity = &bench.capacity,
         .figures = &bench.figures,
@@ -142,13 +181,8 @@ int main(int argc, char **argv) {
     report.cycles = bench.cycles;
     report.moves = bench.moves;
     report_text(&report);
-    if (bench.json) {
-        r = report_json(&report, bench.json);
-        if (r) {
-            fprintf(stderr, "bench: %s: %s\n", bench.json, strerror(-r));
-            return 2;
-        }
-    }
+    if (write_files(&bench, &report))
+        return 2;
     for (unsigned i = 0; i < bench.figures.n; i++)
         missed += bench.figures.at[i].outcome == FIGURE_MISSED || bench.figures.at[i].outcome == FIGURE_FAILED;
     return missed ? 1 : 0;
