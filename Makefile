@@ -446,14 +446,14 @@ $(bench_gen)/%.o: $(bench_gen)/%.c
 $(BUILD)/tests/bench/work-stock.o: OURS += $(bench_flags)
 $(BUILD)/tests/bench/work-stock.o: $(bench_modules:%=$(bench_gen)/%.h) $(thumbs_gen)/thumbs.h
 
-$(BUILD)/bench-cycle: $(call objects,$(wildcard tests/bench/cycle*.c tests/bench/work*.c) tests/bench/gain.c tests/bench/gang.c) \
+$(BUILD)/bench-cycle: $(call objects,$(wildcard tests/bench/cycle*.c tests/bench/work*.c tests/bench/ga*.c)) \
                       $(bench_modules:%=$(bench_gen)/%.o) $(thumbs_gen)/thumbs.o $(BUILD)/libwasmpool.a
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ -lwasm-rt-impl $(proto_libs) -lm
 
 $(BUILD)/bench: $(call objects,$(wildcard tests/bench/figures*.c tests/bench/report*.c) \
-                                $(addprefix tests/bench/,bench.c series.c instances.c reset.c steady.c reading.c capacity.c \
-                                  runner.c sample.c))
+                                $(addprefix tests/bench/,bench.c series.c instances.c reset.c steady.c footprint.c peers.c versus.c \
+                                  picture.c reading.c capacity.c runner.c sample.c))
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ $(json_libs) -lm
 
@@ -467,25 +467,46 @@ $(BUILD)/with-daemon: $(BUILD)/tests/bench/with-daemon.o
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^
 
-.PHONY: bench bench-run bench-capacity bench-capacity-run check-syscalls check-syscalls-run
+# Wasmtime, where it is asked for: cargo knows best what is to be built again.
+PEERS         ?=
+bench_peers   := $(filter wasmtime,$(PEERS))
+bench_wasmtime = --wasmtime $(BUILD)/bench-wasmtime --wasmtime-skipped "$$(cat $(BUILD)/bench-wasmtime.skipped 2>/dev/null)" \
+                 --picture $(BUILD)/bench.svg
+bench_versus  := empty memory64k data430 table17 image1m zero64m thumbs
+
+.PHONY: bench bench-run bench-cycles bench-cycles-run bench-peers bench-peers-run bench-capacity bench-capacity-run \
+        bench-wasmtime check-syscalls check-syscalls-run
 bench_programs := $(BUILD)/with-daemon $(BUILD)/wasmpoold $(BUILD)/bench-cycle
 
-## bench           what a cycle costs and how capacity moves, beside what the machine allows; also build/bench.json
+bench-wasmtime: $(bench_versus:%=$(bench_gen)/%.wasm)
+	$(call say,CARGO)
+	@tests/bench/wasmtime.sh $(BUILD) $(bench_versus:%=$(bench_gen)/%)
+
+## bench           what a cycle costs and how capacity moves; with PEERS=wasmtime beside Wasmtime; also build/bench.json
 bench: deps
 	@$(MAKE) --no-print-directory bench-run
 
-bench-run bench-capacity-run: $(bench_programs) $(BUILD)/bench-capacity $(BUILD)/bench $(bench_wasm)
+bench-run bench-cycles-run bench-peers-run bench-capacity-run: $(bench_programs) $(BUILD)/bench-capacity $(BUILD)/bench \
+                                                               $(bench_wasm)
 	$(if $(SANITIZE),$(error a bench of instrumented code says nothing: run it without SANITIZE))
+	$(if $(filter-out wasmtime,$(PEERS)),$(error PEERS may be wasmtime))
 	@$(BUILD)/with-daemon $(BUILD)/wasmpoold -- $(BUILD)/bench --cycle $(BUILD)/bench-cycle --modules $(bench_gen) \
-	    --capacity $(BUILD)/bench-capacity $(bench_only) --json $(BUILD)/$(bench_json)
+	    --capacity $(BUILD)/bench-capacity $(bench_options) --json $(BUILD)/$(bench_json)
 
+bench-run: $(if $(bench_peers),bench-wasmtime)
+bench-run: bench_options = $(if $(bench_peers),$(bench_wasmtime))
 bench-run: bench_json := bench.json
-bench-capacity-run: bench_only := --only capacity
+bench-peers-run: bench-wasmtime
+bench-peers-run: bench_options = --only peers $(bench_wasmtime)
+bench-peers-run: bench_json := bench-peers.json
+bench-cycles-run: bench_options := --only cycles
+bench-cycles-run: bench_json := bench-cycles.json
+bench-capacity-run: bench_options := --only capacity
 bench-capacity-run: bench_json := bench-capacity.json
 
-## bench-capacity  its part about capacity that moves between processes; also build/bench-capacity.json
-bench-capacity: deps
-	@$(MAKE) --no-print-directory bench-capacity-run
+## bench-PART      one of its parts: bench-cycles, bench-peers (beside Wasmtime), bench-capacity; also build/bench-PART.json
+bench-cycles bench-peers bench-capacity: deps
+	@$(MAKE) --no-print-directory $@-run
 
 ## check-syscalls  a warm cycle makes no system call, and the daemon sleeps through it
 check-syscalls: deps

@@ -32,10 +32,10 @@ static void figures_add_reset_of(struct Figures *figures, const struct Reset *re
             worst_hot = h;
         }
     figures_add(figures, worst <= RESET_MOST ? FIGURE_OK : FIGURE_MISSED, worst, RESET_MOST,
-                "daemon: giving back a memory of %s costs at most %.2f of the cheaper of all of it and getrusage and the "
-                "hot pages (%s, %u hot), must be at most %.2f; so it is in %u of %u rows",
-                data ? "data" : "zeroes", worst, RESET_SIZES[worst_size].title, RESET_HOT[worst_hot], RESET_MOST, within,
-                n);
+                "daemon: giving back a memory of %s costs at most %.2f of the cheaper of all of it and getrusage and "
+                "the hot pages (%s, %u hot), must be at most %.2f; so it is in %u of %u rows",
+                data ? "data" : "zeroes", worst, RESET_SIZES[worst_size].title, RESET_HOT[worst_hot], RESET_MOST,
+                within, n);
 }
 
 /* System calls of a whole run. */
@@ -92,8 +92,8 @@ static void figures_add_tail(struct Figures *figures, const struct Steady *stead
             worst = &steady->cells[i];
     ratio = sample_median(&worst->own_tail[column]);
     figures_add(figures, ratio <= TAIL_MOST ? FIGURE_OK : FIGURE_MISSED, ratio, TAIL_MOST,
-                "%s: p99 of warm cycles is at most %.2f (%.2f..%.2f) of p50, less what a memset loop's is over its own p50 "
-                "(%s; as they are: %.2f, a memset loop's %.2f), must be at most %d",
+                "%s: p99 of warm cycles is at most %.2f (%.2f..%.2f) of p50, less what a memset loop's is over its own "
+                "p50 (%s; as they are: %.2f, a memset loop's %.2f), must be at most %d",
                 name, ratio, sample_quantile(&worst->own_tail[column], 0.25),
                 sample_quantile(&worst->own_tail[column], 0.75), STEADY_ROWS[worst - steady->cells].title,
                 sample_median(&worst->tail[column]), sample_median(&worst->tail[STEADY_MEMSET]), TAIL_MOST);
@@ -117,8 +117,8 @@ static void figures_add_gain(struct Figures *figures, const struct Steady *stead
     }
     ratio = sample_median(&cells[worst].gain_ratio[pair]);
     figures_add(figures, ratio >= GAIN_LEAST ? FIGURE_OK : FIGURE_MISSED, ratio, GAIN_LEAST,
-                "daemon: %s do at least %.2f x of one's warm cycles (%s), a memset loop %.2f x: %.2f (%.2f..%.2f) of it, "
-                "must be at least %.2f",
+                "daemon: %s do at least %.2f x of one's warm cycles (%s), a memset loop %.2f x: %.2f (%.2f..%.2f) of "
+                "it, must be at least %.2f",
                 name, sample_median(&cells[worst].gain_cycle[pair]), STEADY_ROWS[worst].title,
                 sample_median(&cells[worst].gain_memset[pair]), ratio,
                 sample_quantile(&cells[worst].gain_ratio[pair], 0.25),

@@ -5,6 +5,7 @@
 /* What must hold, with the figures that show whether it does. */
 
 #include "tests/bench/capacity.h"
+#include "tests/bench/peers.h"
 #include "tests/bench/reading.h"
 #include "tests/bench/reset.h"
 #include "tests/bench/series.h"
@@ -37,6 +38,9 @@ void figures_add_timed(struct Figures *figures, const struct Series *series);
 /* Of memories that are given back, and of warm cycles. */
 void figures_add_reset(struct Figures *figures, const struct Reset *reset);
 void figures_add_steady(struct Figures *figures, const struct Steady *steady);
+
+/* Of whole instances beside Wasmtime's. */
+void figures_add_peers(struct Figures *figures, const struct Peers *peers);
 
 /* Of reading binaries: rates and memory. */
 void figures_add_reading(struct Figures *figures, const struct Reading *reading);

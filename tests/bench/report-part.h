@@ -4,6 +4,7 @@
 
 /* What the parts of the report are made of. */
 
+#include "tests/bench/peers.h"
 #include "tests/bench/reset.h"
 #include "tests/bench/steady.h"
 
@@ -18,5 +19,7 @@ void report_reset_text(const struct Reset *reset);
 json_t *report_reset_json(const struct Reset *reset);
 void report_steady_text(const struct Steady *steady);
 json_t *report_steady_json(const struct Steady *steady);
+void report_peers_text(const struct Peers *peers);
+json_t *report_peers_json(const struct Peers *peers);
 
 #endif

@@ -8,8 +8,9 @@
 void report_reset_text(const struct Reset *reset) {
     static const char *const titles[] = {"daemon", "getrusage + hot pages", "hot pages", "all of it", "daemon / floor"};
 
-    printf("\nMicroseconds of giving a memory back when the same pages were written to each time, beside what it costs to\n"
-           "copy or zero what must be; the floor is the cheaper of the second and the fourth, up to 64 KiB the fourth:\n\n"
+    printf("\nMicroseconds of giving a memory back when the same pages were written to each time, beside what it\n"
+           "costs to copy or zero what must be; the floor is the cheaper of the second and the fourth, up to 64 KiB\n"
+           "the fourth:\n\n"
            "%-27s",
            "");
     for (unsigned i = 0; i < sizeof(titles) / sizeof(titles[0]); i++)

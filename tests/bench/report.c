@@ -121,6 +121,10 @@ void report_text(const struct Report *report) {
         report_steady_text(report->steady);
         report_reading(report->reading);
     }
+    if (report->versus) {
+        report_peers_text(report->peers);
+        printf("\n");
+    }
     if (report->moves)
         report_capacity(report->capacity);
     report_outcomes(report->figures);
@@ -221,7 +225,8 @@ int report_json(const struct Report *report, const char *path) {
     uname(&host);
     for (unsigned i = 0; i < FLOORS_N; i++)
         json_object_set_new(floors, FLOORS[i].work, report_part_json(&series->floors[i]));
-    root = json_pack("{s:s, s:s, s:s, s:I, s:s, s:o, s:o, s:{s:o, s:o, s:o}, s:o, s:o, s:o, s:o, s:o, s:o}",
+    root = json_pack("{s:s, s:s, s:s, s:I, s:s, s:o, s:o, s:{s:o, s:o, s:o}, s:o, s:o, s:o, s:o, s:o, s:o, "
+                     "s:o}",
                      "version", WASMPOOL_VERSION, "kernel", host.release, "machine", host.machine,
                      "processors", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "unit", "ns",
                      "cycles", report_json_cycles(series), "floors", floors, "second_process",
@@ -231,6 +236,7 @@ int report_json(const struct Report *report, const char *path) {
                      "instances", report_json_instances(report->instances),
                      "reset", report_reset_json(report->reset),
                      "steady", report_steady_json(report->steady),
+                     "peers", report->versus ? report_peers_json(report->peers) : json_null(),
                      "reading", report_json_reading(report->reading),
                      "capacity", report_json_capacity(report->capacity),
                      "checks", report_json_figures(report->figures));

@@ -5,6 +5,7 @@
 #include "tests/bench/capacity.h"
 #include "tests/bench/figures.h"
 #include "tests/bench/instances.h"
+#include "tests/bench/peers.h"
 #include "tests/bench/reading.h"
 #include "tests/bench/reset.h"
 #include "tests/bench/series.h"
@@ -15,10 +16,11 @@ struct Report {
     const struct Instances *instances;
     const struct Reset *reset;
     const struct Steady *steady;
+    const struct Peers *peers;
     const struct Reading *reading;
     const struct Capacity *capacity;
     const struct Figures *figures;
-    bool cycles, moves; /* which part was measured: capacity, or all others */
+    bool cycles, versus, moves; /* what was measured: all but the following, peers, capacity */
 };
 
 /* For people, on standard output. */

@@ -2,7 +2,8 @@
 #ifndef TESTS_BENCH_RUNNER_H
 #define TESTS_BENCH_RUNNER_H
 
-/* Run bench-cycle or what speaks as it does, each measurement in a fresh process: no variant leaves its heap, mappings or faults to the next. */
+/* Run bench-cycle or what speaks as it does, each measurement in a fresh process: no variant leaves its heap, mappings
+ * or faults to the next. */
 
 #include <stdbool.h>
 #include <stddef.h>
