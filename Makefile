@@ -431,11 +431,8 @@ model-run: $(trace_programs)
 # ------------------------------------------------------------------------------------------------ bench
 
 bench_gen     := $(BUILD)/gen/bench
-bench_modules := empty memory64k memory1m table1000
-bench_flags   := -I$(bench_gen) -I/usr/src/wasm2c
-
-# Binaries that are read: instances are made of the first ones.
-bench_wasm    := $(patsubst %,$(bench_gen)/%.wasm,empty data430 table1000init globals100 segments bodies1m bodies200m)
+bench_modules := empty memory64k memory1m table1000 data430 table17 image1m zero64m
+bench_flags   := -I$(bench_gen) -I$(thumbs_gen) -I/usr/src/wasm2c
 
 $(bench_gen)/%.wasm: tests/bench/%.wat
 	@mkdir -p $(@D)
@@ -450,7 +447,28 @@ $(bench_gen)/%.c $(bench_gen)/%.h: $(bench_gen)/%.wasm
 $(bench_gen)/segments.wasm: arguments   := segments 100000 131
 $(bench_gen)/bodies1m.wasm: arguments   := bodies 1000 1000
 $(bench_gen)/bodies200m.wasm: arguments := bodies 1000 200000
-$(bench_gen)/segments.wasm $(bench_gen)/bodies1m.wasm $(bench_gen)/bodies200m.wasm: $(BUILD)/bench-make-module
+# Memories of so many wasm pages, of zeroes and with as many bytes of data.
+bench_memories := zero64k zero256k zero1m zero4m zero16m zero64m zero256m data64k data1m data16m image1m
+$(bench_gen)/zero64k.wasm: arguments    := image 1 0
+$(bench_gen)/zero256k.wasm: arguments   := image 4 0
+$(bench_gen)/zero1m.wasm: arguments     := image 16 0
+$(bench_gen)/zero4m.wasm: arguments     := image 64 0
+$(bench_gen)/zero16m.wasm: arguments    := image 256 0
+$(bench_gen)/zero64m.wasm: arguments    := image 1024 0
+$(bench_gen)/zero256m.wasm: arguments   := image 4096 0
+$(bench_gen)/data64k.wasm: arguments    := image 1 65536
+$(bench_gen)/data1m.wasm: arguments     := image 16 1048576
+$(bench_gen)/data16m.wasm: arguments    := image 256 16777216
+$(bench_gen)/image1m.wasm: arguments    := image 32 1048576
+bench_made := $(patsubst %,$(bench_gen)/%.wasm,segments bodies1m bodies200m $(bench_memories))
+# Binaries that are read, or of which instances are made.
+bench_wasm := $(bench_made) $(patsubst %,$(bench_gen)/%.wasm,empty memory64k data430 table17 table1000init globals100 thumbs)
+
+$(bench_gen)/thumbs.wasm: $(thumbs_gen)/thumbs.wasm
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+
+$(bench_made): $(BUILD)/bench-make-module
 	@mkdir -p $(@D)
 	$(call say,WASM)
 	$(Q)$(BUILD)/bench-make-module $(arguments) $@
@@ -464,16 +482,16 @@ $(bench_gen)/%.o: $(bench_gen)/%.c
 	$(Q)$(CC) -O2 -fPIC -fno-optimize-sibling-calls -frounding-math -fsignaling-nans -w $(bench_flags) -c -o $@ $<
 
 $(BUILD)/tests/bench/work-stock.o: OURS += $(bench_flags)
-$(BUILD)/tests/bench/work-stock.o: $(bench_modules:%=$(bench_gen)/%.h)
+$(BUILD)/tests/bench/work-stock.o: $(bench_modules:%=$(bench_gen)/%.h) $(thumbs_gen)/thumbs.h
 
-$(BUILD)/bench-cycle: $(call objects,$(addprefix tests/bench/,cycle.c gain.c gang.c work.c work-pool.c work-stock.c \
-                                        work-floor.c work-copy.c work-instance.c work-read.c)) \
-                      $(bench_modules:%=$(bench_gen)/%.o) $(BUILD)/libwasmpool.a
+$(BUILD)/bench-cycle: $(call objects,$(wildcard tests/bench/cycle*.c tests/bench/work*.c tests/bench/ga*.c)) \
+                      $(bench_modules:%=$(bench_gen)/%.o) $(thumbs_gen)/thumbs.o $(BUILD)/libwasmpool.a
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ -lwasm-rt-impl $(proto_libs) -lm
 
-$(BUILD)/bench: $(call objects,$(addprefix tests/bench/,bench.c series.c instances.c reading.c capacity.c runner.c sample.c \
-                                  figures.c report.c))
+$(BUILD)/bench: $(call objects,$(wildcard tests/bench/figures*.c tests/bench/report*.c) \
+                                $(addprefix tests/bench/,bench.c series.c instances.c reset.c steady.c footprint.c peers.c versus.c \
+                                  picture.c reading.c capacity.c runner.c sample.c))
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ $(json_libs) -lm
 
@@ -487,25 +505,46 @@ $(BUILD)/with-daemon: $(BUILD)/tests/bench/with-daemon.o
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^
 
-.PHONY: bench bench-run bench-capacity bench-capacity-run check-syscalls check-syscalls-run
+# Wasmtime, where it is asked for: cargo knows best what is to be built again.
+PEERS         ?=
+bench_peers   := $(filter wasmtime,$(PEERS))
+bench_wasmtime = --wasmtime $(BUILD)/bench-wasmtime --wasmtime-skipped "$$(cat $(BUILD)/bench-wasmtime.skipped 2>/dev/null)" \
+                 --picture $(BUILD)/bench.svg
+bench_versus  := empty memory64k data430 table17 image1m zero64m thumbs
+
+.PHONY: bench bench-run bench-cycles bench-cycles-run bench-peers bench-peers-run bench-capacity bench-capacity-run \
+        bench-wasmtime check-syscalls check-syscalls-run
 bench_programs := $(BUILD)/with-daemon $(BUILD)/wasmpoold $(BUILD)/bench-cycle
 
-## bench           what a cycle costs and how capacity moves, beside what the machine allows; also build/bench.json
+bench-wasmtime: $(bench_versus:%=$(bench_gen)/%.wasm)
+	$(call say,CARGO)
+	@tests/bench/wasmtime.sh $(BUILD) $(bench_versus:%=$(bench_gen)/%)
+
+## bench           what a cycle costs and how capacity moves; with PEERS=wasmtime beside Wasmtime; also build/bench.json
 bench: deps
 	@$(MAKE) --no-print-directory bench-run
 
-bench-run bench-capacity-run: $(bench_programs) $(BUILD)/bench-capacity $(BUILD)/bench $(bench_wasm)
+bench-run bench-cycles-run bench-peers-run bench-capacity-run: $(bench_programs) $(BUILD)/bench-capacity $(BUILD)/bench \
+                                                               $(bench_wasm)
 	$(if $(SANITIZE),$(error a bench of instrumented code says nothing: run it without SANITIZE))
+	$(if $(filter-out wasmtime,$(PEERS)),$(error PEERS may be wasmtime))
 	@$(BUILD)/with-daemon $(BUILD)/wasmpoold -- $(BUILD)/bench --cycle $(BUILD)/bench-cycle --modules $(bench_gen) \
-	    --capacity $(BUILD)/bench-capacity $(bench_only) --json $(BUILD)/$(bench_json)
+	    --capacity $(BUILD)/bench-capacity $(bench_options) --json $(BUILD)/$(bench_json)
 
+bench-run: $(if $(bench_peers),bench-wasmtime)
+bench-run: bench_options = $(if $(bench_peers),$(bench_wasmtime))
 bench-run: bench_json := bench.json
-bench-capacity-run: bench_only := --only capacity
+bench-peers-run: bench-wasmtime
+bench-peers-run: bench_options = --only peers $(bench_wasmtime)
+bench-peers-run: bench_json := bench-peers.json
+bench-cycles-run: bench_options := --only cycles
+bench-cycles-run: bench_json := bench-cycles.json
+bench-capacity-run: bench_options := --only capacity
 bench-capacity-run: bench_json := bench-capacity.json
 
-## bench-capacity  its part about capacity that moves between processes; also build/bench-capacity.json
-bench-capacity: deps
-	@$(MAKE) --no-print-directory bench-capacity-run
+## bench-PART      one of its parts: bench-cycles, bench-peers (beside Wasmtime), bench-capacity; also build/bench-PART.json
+bench-cycles bench-peers bench-capacity: deps
+	@$(MAKE) --no-print-directory $@-run
 
 ## check-syscalls  a warm cycle makes no system call, and the daemon sleeps through it
 check-syscalls: deps

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "tests/bench/figures.h"
+#include "tests/bench/picture.h"
 #include "tests/bench/report.h"
 
 #include <errno.h>
@@ -14,15 +15,23 @@
 
 #define REPETITIONS 15
 #define CAPACITY_REPETITIONS 5
+#define PEERS_REPETITIONS 9
+#define RESET_SHARE 2 /* of what has many rows there are so many times fewer repetitions */
 #define GAIN_REPETITIONS_LEAST 7 /* where the machine is busy, wait for them: */
 #define GAIN_ATTEMPTS_MOST 75    /* half a second each */
 
 struct Bench {
-    const char *json;
+    const char *program, *modules; /* bench-cycle; where the binaries lie */
+    const char *json, *picture;
+    const char *no_wasmtime; /* why it is not there; NULL: it is, or was not asked for */
     unsigned repetitions;
-    bool cycles, moves; /* which parts */
+    bool cycles, moves, versus; /* which parts */
+    bool beside;                /* the last one can be measured */
     struct Series series;
     struct Instances instances;
+    struct Reset reset;
+    struct Steady steady;
+    struct Peers peers;
     struct Reading reading;
     struct Capacity capacity;
     struct Figures figures;
@@ -34,54 +43,88 @@ static bool one_processor(void) {
     return !sched_getaffinity(0, sizeof(set), &set) && CPU_COUNT(&set) < 2;
 }
 
+static void set_option(struct Bench *bench, int option, const char *value) {
+    int n;
+
+    switch (option) {
+    case 'c':
+        bench->program = value;
+        break;
+    case 'm':
+        bench->modules = value;
+        break;
+    case 'C':
+        bench->capacity.program = value;
+        break;
+    case 'w':
+        bench->peers.wasmtime = value;
+        break;
+    case 'W':
+        bench->no_wasmtime = *value ? value : NULL;
+        break;
+    case 'o':
+        bench->cycles = !strcmp(value, "cycles");
+        bench->versus = !strcmp(value, "peers");
+        bench->moves = !strcmp(value, "capacity");
+        break;
+    case 'j':
+        bench->json = value;
+        break;
+    case 'p':
+        bench->picture = value;
+        break;
+    case 'r':
+        n = atoi(value);
+        bench->repetitions = n < 1 ? 1 : n > SAMPLE_MAX ? SAMPLE_MAX : (unsigned)n;
+        break;
+    default:
+        exit(2);
+    }
+}
+
+/* What each part wants to know of it. */
+static void hand_out(struct Bench *bench) {
+    const char *address = getenv("BENCH_ADDRESS"), *daemon = getenv("BENCH_DAEMON_PID");
+    bool one = one_processor();
+
+    bench->series.program = bench->instances.program = bench->reset.program = bench->steady.program =
+        bench->peers.program = bench->reading.program = bench->capacity.cycle = bench->program;
+    bench->series.address = bench->instances.address = bench->reset.address = bench->steady.address =
+        bench->peers.address = bench->capacity.address = address;
+    bench->instances.modules = bench->reset.modules = bench->steady.modules = bench->peers.modules =
+        bench->reading.modules = bench->modules;
+    bench->series.one_processor = bench->steady.one_processor = bench->peers.one_processor =
+        bench->capacity.one_processor = one;
+    bench->peers.daemon = daemon ? atoi(daemon) : 0;
+    bench->versus = bench->versus && bench->peers.wasmtime;
+    bench->beside = bench->versus && !bench->no_wasmtime;
+}
+
 static void parse(struct Bench *bench, int argc, char **argv) {
     static const struct option options[] = {
         {"cycle", required_argument, NULL, 'c'},
         {"modules", required_argument, NULL, 'm'},
         {"capacity", required_argument, NULL, 'C'},
+        {"wasmtime", required_argument, NULL, 'w'},
+        {"wasmtime-skipped", required_argument, NULL, 'W'},
         {"only", required_argument, NULL, 'o'},
         {"json", required_argument, NULL, 'j'},
+        {"picture", required_argument, NULL, 'p'},
         {"repetitions", required_argument, NULL, 'r'},
         {NULL, 0, NULL, 0},
     };
-    int option, n;
+    int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
-        switch (option) {
-        case 'c':
-            bench->series.program = optarg;
-            break;
-        case 'm':
-            bench->instances.modules = bench->reading.modules = optarg;
-            break;
-        case 'C':
-            bench->capacity.program = optarg;
-            break;
-        case 'o':
-            bench->cycles = !strcmp(optarg, "cycles");
-            bench->moves = !strcmp(optarg, "capacity");
-            break;
-        case 'j':
-            bench->json = optarg;
-            break;
-        case 'r':
-            n = atoi(optarg);
-            bench->repetitions = n < 1 ? 1 : n > SAMPLE_MAX ? SAMPLE_MAX : (unsigned)n;
-            break;
-        default:
-            exit(2);
-        }
-    bench->series.address = getenv("BENCH_ADDRESS");
-    if (!bench->series.program || !bench->series.address || !bench->instances.modules || !bench->capacity.program ||
-        !(bench->cycles || bench->moves)) {
+        set_option(bench, option, optarg);
+    hand_out(bench);
+    if (!bench->program || !bench->series.address || !bench->modules || !bench->capacity.program ||
+        !(bench->cycles || bench->moves || bench->versus)) {
         fprintf(stderr, "usage: with-daemon DAEMON -- bench --cycle BENCH-CYCLE --modules DIRECTORY "
-                        "--capacity BENCH-CAPACITY [--only cycles|capacity] [--json FILE] [--repetitions N]\n");
+                        "--capacity BENCH-CAPACITY [--wasmtime BENCH-WASMTIME [--wasmtime-skipped REASON]] "
+                        "[--only cycles|peers|capacity] [--json FILE] [--picture FILE] [--repetitions N]\n");
         exit(2);
     }
-    bench->instances.program = bench->reading.program = bench->series.program;
-    bench->instances.address = bench->capacity.address = bench->series.address;
-    bench->capacity.cycle = bench->series.program;
-    bench->series.one_processor = bench->capacity.one_processor = one_processor();
 }
 
 static int repeat(struct Bench *bench) {
@@ -92,6 +135,10 @@ static int repeat(struct Bench *bench) {
         r = series_repeat(&bench->series, i);
         if (!r)
             r = instances_repeat(&bench->instances, i);
+        if (!r && i % RESET_SHARE == 0)
+            r = reset_repeat(&bench->reset, i / RESET_SHARE);
+        if (!r && i % RESET_SHARE == 0)
+            r = steady_repeat(&bench->steady, i / RESET_SHARE);
         if (!r)
             r = reading_repeat(&bench->reading);
         if (!r && !bench->series.one_processor)
@@ -103,8 +150,11 @@ static int repeat(struct Bench *bench) {
     return r;
 }
 
+static unsigned at_most(const struct Bench *bench, unsigned repetitions) {
+    return bench->repetitions < repetitions ? bench->repetitions : repetitions;
+}
+
 static int measure(struct Bench *bench) {
-    unsigned repetitions = bench->repetitions < CAPACITY_REPETITIONS ? bench->repetitions : CAPACITY_REPETITIONS;
     int r;
 
     if (bench->cycles) {
@@ -112,21 +162,47 @@ static int measure(struct Bench *bench) {
         if (r)
             return r;
         figures_add_timed(&bench->figures, &bench->series);
+        figures_add_reset(&bench->figures, &bench->reset);
+        figures_add_steady(&bench->figures, &bench->steady);
         figures_add_reading(&bench->figures, &bench->reading);
         figures_add_counted(&bench->figures, &bench->series);
     }
+    if (bench->no_wasmtime)
+        figures_add(&bench->figures, FIGURE_SKIPPED, 0, 0, "beside Wasmtime: %s", bench->no_wasmtime);
+    if (bench->beside) {
+        r = peers_repeat(&bench->peers, at_most(bench, PEERS_REPETITIONS));
+        if (r)
+            return r;
+        figures_add_peers(&bench->figures, &bench->peers);
+    }
     if (bench->moves) {
-        capacity_repeat(&bench->capacity, repetitions);
+        capacity_repeat(&bench->capacity, at_most(bench, CAPACITY_REPETITIONS));
         figures_add_capacity(&bench->figures, &bench->capacity);
     }
     return 0;
 }
 
+static int write_files(const struct Bench *bench, const struct Report *report) {
+    int r = bench->json ? report_json(report, bench->json) : 0;
+
+    if (r)
+        fprintf(stderr, "bench: %s: %s\n", bench->json, strerror(-r));
+    else if (bench->picture && bench->beside) {
+        r = picture_write(&bench->peers, bench->picture);
+        if (r)
+            fprintf(stderr, "bench: %s: %s\n", bench->picture, strerror(-r));
+    }
+    return r;
+}
+
 int main(int argc, char **argv) {
-    static struct Bench bench = {.repetitions = REPETITIONS, .cycles = true, .moves = true};
+    static struct Bench bench = {.repetitions = REPETITIONS, .cycles = true, .moves = true, .versus = true};
     struct Report report = {
         .series = &bench.series,
         .instances = &bench.instances,
+        .reset = &bench.reset,
+        .steady = &bench.steady,
+        .peers = &bench.peers,
         .reading = &bench.reading,
         .capacity = &bench.capacity,
         .figures = &bench.figures,
@@ -141,14 +217,10 @@ int main(int argc, char **argv) {
     }
     report.cycles = bench.cycles;
     report.moves = bench.moves;
+    report.versus = bench.beside;
     report_text(&report);
-    if (bench.json) {
-        r = report_json(&report, bench.json);
-        if (r) {
-            fprintf(stderr, "bench: %s: %s\n", bench.json, strerror(-r));
-            return 2;
-        }
-    }
+    if (write_files(&bench, &report))
+        return 2;
     for (unsigned i = 0; i < bench.figures.n; i++)
         missed += bench.figures.at[i].outcome == FIGURE_MISSED || bench.figures.at[i].outcome == FIGURE_FAILED;
     return missed ? 1 : 0;

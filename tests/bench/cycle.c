@@ -1,48 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "tests/bench/cycle.h"
+
 #include "tests/bench/gain.h"
 #include "tests/bench/gang.h"
-#include "tests/bench/work.h"
 
 #include <errno.h>
-#include <getopt.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* bench-cycle: do one thing over and over, and say how long it took. Prints a line "cycles nanoseconds" for each
- * process; with --watch also "watched timeslices nanoseconds", and how many nanoseconds went by, and with --peak "peak
- * bytes". With --cycles it makes no system call of its own while it measures. */
+ * process or thread; with --watch also "watched timeslices nanoseconds", and how many nanoseconds went by, with --peak
+ * "peak bytes", and with --quantiles "quantiles p50 p99". With --cycles it makes no system call of its own while it
+ * measures. */
 
-#define PROCESSES_MAX 64
 #define SLICE_NS 1000000 /* shorter than the scheduler's own */
-
-static const struct Work *const WORKS[] = {
-    &WORK_POOL,          &WORK_STOCK,     &WORK_ZERO,      &WORK_CAS,      &WORK_CLOCK,         &WORK_ARITHMETIC,
-    &WORK_ROUNDTRIP_NEAR,
-    &WORK_ROUNDTRIP_FAR, &WORK_READ,      &WORK_READ_FILE, &WORK_INSTANCE, &WORK_COPY_TEMPLATE, &WORK_COPY_TABLE,
-    &WORK_COPY_PAGES,
-};
-#define WORKS_N (sizeof(WORKS) / sizeof(WORKS[0]))
-
-struct Cycle {
-    const struct Work *work, *against;
-    struct WorkOptions options;
-    uint64_t warm, cycles, ms, hold;
-    uint32_t processes, rounds;
-    int watch; /* pid; 0: nobody */
-    bool pin, peak, threads;
-};
+#define QUANTILES_MAX (1 << 17)
 
 struct CycleResult {
     uint64_t cycles, ns;
+    uint64_t p50, p99; /* of single cycles, if asked for */
 };
 
-/* Shared by the processes of one measurement. */
+/* Shared by the processes or threads of one measurement. */
 struct CycleBoard {
     const struct Cycle *cycle;
     pthread_barrier_t start;
-    struct CycleResult results[PROCESSES_MAX];
+    struct CycleResult results[CYCLE_PROCESSES_MAX];
+};
+
+struct CycleThread {
+    struct CycleBoard *board;
+    uint32_t self;
+    pthread_t thread;
 };
 
 /* ------------------------------------------------------------------------------------------------ measuring */
@@ -50,36 +40,80 @@ struct CycleBoard {
 static struct CycleResult run_cycles(const struct Cycle *cycle, void *state) {
     uint64_t start = work_now_ns();
 
+    if (cycle->part)
+        return (struct CycleResult){cycle->cycles, cycle->work->run_part(state, cycle->cycles), 0, 0};
     cycle->work->run(state, cycle->cycles);
-    return (struct CycleResult){cycle->cycles, work_now_ns() - start};
+    return (struct CycleResult){cycle->cycles, work_now_ns() - start, 0, 0};
 }
 
 /* By time, in slices. One in which somebody else took the processor away says nothing about a cycle, and on a machine
  * that others use it would be most of what is measured: it does not count, and the time is extended until enough do. */
 static struct CycleResult run_ms(const struct Cycle *cycle, void *state) {
-    uint64_t start = work_now_ns(), now = start, batch = 1, all = 0, ns = cycle->ms * 1000000;
-    struct CycleResult result = {0};
+    uint64_t start = work_now_ns(), now = start, batch = 1, counted = 0, ns = cycle->ms * 1000000;
+    struct CycleResult all = {0}, result = {0};
 
-    while (now - start < ns || (result.ns < ns / 5 && now - start < ns * 10)) {
-        uint64_t begin = now, n = 0;
+    while (now - start < ns || (counted < ns / 5 && now - start < ns * 10)) {
+        uint64_t begin = now, n = 0, part = 0;
         long interruptions = work_interruptions();
 
         while (now - begin < SLICE_NS) {
             uint64_t before = now;
 
-            cycle->work->run(state, batch);
+            if (cycle->part)
+                part += cycle->work->run_part(state, batch);
+            else
+                cycle->work->run(state, batch);
             n += batch;
             now = work_now_ns();
             if (now - before < WORK_BATCH_NS / 2)
                 batch *= 2;
         }
-        all += n;
+        all.cycles += n;
+        all.ns += cycle->part ? part : now - begin;
         if (cycle->work->waits || work_interruptions() == interruptions) {
             result.cycles += n;
-            result.ns += now - begin;
+            result.ns += cycle->part ? part : now - begin;
+            counted += now - begin;
         }
     }
-    return result.cycles ? result : (struct CycleResult){all, now - start};
+    return result.cycles ? result : all;
+}
+
+static int quantile_compare(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Each cycle by itself, with one look at the clock, in slices as above. */
+static struct CycleResult run_singly(const struct Cycle *cycle, void *state) {
+    uint64_t *each = work_allocate(QUANTILES_MAX * sizeof(*each)), ns = cycle->ms * 1000000;
+    uint64_t start, before, now, sum = 0;
+    struct CycleResult result;
+    size_t n = 0, slice = 0;
+
+    memset(each, 1, QUANTILES_MAX * sizeof(*each)); /* so that its pages are there */
+    before = start = work_now_ns();
+    while (n < QUANTILES_MAX && (before - start < ns || (!n && before - start < ns * 10))) {
+        uint64_t begin = before;
+        long interruptions = work_interruptions();
+
+        for (slice = n; slice < QUANTILES_MAX && before - begin < SLICE_NS; before = now) {
+            cycle->work->run(state, 1);
+            now = work_now_ns();
+            each[slice++] = now - before;
+        }
+        if (work_interruptions() == interruptions)
+            n = slice;
+        before = work_now_ns();
+    }
+    n = n ? n : slice;
+    qsort(each, n, sizeof(*each), quantile_compare);
+    for (size_t i = 0; i < n; i++)
+        sum += each[i];
+    result = (struct CycleResult){n, sum, each[n / 2], each[n - 1 - n / 100]};
+    free(each);
+    return result;
 }
 
 /* How long the watched process's main thread has run, and how many times. */
@@ -97,7 +131,46 @@ static struct CycleResult watch(int pid) {
     fclose(file);
     if (n != 3)
         work_fail(path, "is not readable");
-    return (struct CycleResult){slices, ran};
+    return (struct CycleResult){slices, ran, 0, 0};
+}
+
+/* ------------------------------------------------------------------------------------------------ holding */
+
+static void say_and_wait(const char *word) {
+    int c;
+
+    puts(word);
+    if (fflush(stdout))
+        exit(1);
+    while ((c = getchar()) != EOF && c != '\n')
+        continue;
+}
+
+static void say_held(void) {
+    say_and_wait("held");
+}
+
+static void say_nothing(void) {
+}
+
+static void hold(const struct Cycle *cycle, void *state) {
+    if (cycle->wait)
+        say_and_wait("opened");
+    cycle->work->hold(state, cycle->hold, cycle->wait ? say_held : say_nothing);
+}
+
+/* ------------------------------------------------------------------------------------------------ one of them */
+
+static void print_result(const struct Cycle *cycle, const struct CycleResult *result) {
+    printf("%llu %llu\n", (unsigned long long)result->cycles, (unsigned long long)(result->ns ? result->ns : 1));
+    if (cycle->quantiles)
+        printf("quantiles %llu %llu\n", (unsigned long long)result->p50, (unsigned long long)result->p99);
+}
+
+static struct CycleResult run(const struct Cycle *cycle, void *state) {
+    if (cycle->quantiles)
+        return run_singly(cycle, state);
+    return cycle->ms ? run_ms(cycle, state) : run_cycles(cycle, state);
 }
 
 static void measure(const struct Cycle *cycle, struct CycleBoard *board, uint32_t self) {
@@ -109,7 +182,7 @@ static void measure(const struct Cycle *cycle, struct CycleBoard *board, uint32_
         work_pin(self);
     state = cycle->work->open(&cycle->options);
     if (cycle->hold) {
-        cycle->work->hold(state, cycle->hold);
+        hold(cycle, state);
         cycle->work->close(state);
         return;
     }
@@ -119,11 +192,11 @@ static void measure(const struct Cycle *cycle, struct CycleBoard *board, uint32_
     if (cycle->watch)
         before = watch(cycle->watch);
     start = work_now_ns();
-    after = cycle->ms ? run_ms(cycle, state) : run_cycles(cycle, state);
+    after = run(cycle, state);
     if (board)
         board->results[self] = after;
     else
-        printf("%llu %llu\n", (unsigned long long)after.cycles, (unsigned long long)after.ns);
+        print_result(cycle, &after);
     if (cycle->watch) {
         after = watch(cycle->watch);
         printf("watched %llu %llu %llu\n", (unsigned long long)(after.cycles - before.cycles),
@@ -134,7 +207,7 @@ static void measure(const struct Cycle *cycle, struct CycleBoard *board, uint32_
         printf("peak %llu\n", (unsigned long long)work_peak_bytes());
 }
 
-/* ------------------------------------------------------------------------------------------------ processes */
+/* ------------------------------------------------------------------------------------------------ several */
 
 static void measure_member(void *argument, unsigned self) {
     struct CycleBoard *board = argument;
@@ -142,156 +215,47 @@ static void measure_member(void *argument, unsigned self) {
     measure(board->cycle, board, self);
 }
 
-static int measure_processes(const struct Cycle *cycle) {
+static void *measure_thread(void *argument) {
+    struct CycleThread *thread = argument;
+
+    measure_member(thread->board, thread->self);
+    return NULL;
+}
+
+static int run_threads(struct CycleBoard *board, uint32_t n) {
+    struct CycleThread threads[CYCLE_PROCESSES_MAX];
+
+    for (uint32_t i = 0; i < n; i++) {
+        threads[i] = (struct CycleThread){.board = board, .self = i};
+        if (pthread_create(&threads[i].thread, NULL, measure_thread, &threads[i]))
+            work_fail("pthread_create", "there are no threads");
+    }
+    for (uint32_t i = 0; i < n; i++)
+        pthread_join(threads[i].thread, NULL);
+    return 0;
+}
+
+static int measure_several(const struct Cycle *cycle) {
     struct CycleBoard *board = gang_share(sizeof(*board));
 
     board->cycle = cycle;
     gang_barrier_init(&board->start, cycle->processes);
-    if (gang_run(cycle->processes, measure_member, board))
+    if (cycle->threads ? run_threads(board, cycle->processes) : gang_run(cycle->processes, measure_member, board))
         return 1;
     for (uint32_t i = 0; i < cycle->processes; i++)
-        printf("%llu %llu\n", (unsigned long long)board->results[i].cycles, (unsigned long long)board->results[i].ns);
+        print_result(cycle, &board->results[i]);
     return 0;
 }
 
-/* ------------------------------------------------------------------------------------------------ options */
-
-static const struct option OPTIONS[] = {
-    {"work", required_argument, NULL, 'w'},    {"module", required_argument, NULL, 'm'},
-    {"address", required_argument, NULL, 'a'}, {"touch", required_argument, NULL, 't'},
-    {"warm", required_argument, NULL, 'W'},    {"cycles", required_argument, NULL, 'c'},
-    {"ms", required_argument, NULL, 'T'},      {"hold", required_argument, NULL, 'H'},
-    {"watch", required_argument, NULL, 'P'},   {"processes", required_argument, NULL, 'p'},
-    {"pin", no_argument, NULL, 'n'},           {"against", required_argument, NULL, 'A'},
-    {"rounds", required_argument, NULL, 'r'},  {"file", required_argument, NULL, 'f'},
-    {"peak", no_argument, NULL, 'k'},          {"threads", no_argument, NULL, 'd'},
-    {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
-};
-
-static void usage(void) {
-    printf("usage: bench-cycle [OPTION...]\n"
-           "  --work W       what to do, see below (pool)\n"
-           "  --module M     empty, memory64k, memory1m or table1000 (empty)\n"
-           "  --file F       a WebAssembly binary, for the works that read one\n"
-           "  --touch N      host pages that each cycle writes to, at most %d (0)\n"
-           "  --address A    of the library's allocator ($WASMPOOL_ADDRESS, else embedded:)\n"
-           "  --warm N       cycles before the clock runs (1000)\n"
-           "  --cycles N     cycles (10000)\n"
-           "  --ms N         or as many as fit into so many milliseconds\n"
-           "  --hold N       measure nothing: have N instances at one time, once\n"
-           "  --processes N  side by side, started together (1)\n"
-           "  --pin          process i on processor i\n"
-           "  --watch PID    also how often and how long that process ran meanwhile\n"
-           "  --peak         also the most memory that was resident\n"
-           "  --against W    instead: what a second process gains, beside that work; a line for each round\n"
-           "  --rounds N     so many (20)\n"
-           "  --threads      of a second thread with the same allocator, not of a process\n"
-           "works:\n",
-           WORK_TOUCH_MAX);
-    for (size_t i = 0; i < WORKS_N; i++)
-        printf("  %-14s %s\n", WORKS[i]->name, WORKS[i]->meaning);
-}
-
-static const struct Work *find_work(const char *name) {
-    for (size_t i = 0; i < WORKS_N; i++)
-        if (!strcmp(WORKS[i]->name, name))
-            return WORKS[i];
-    work_fail(name, "is not a work");
-}
-
-static uint64_t number(const char *text, uint64_t most) {
-    unsigned long long value;
-    char *end;
-
-    errno = 0;
-    value = strtoull(text, &end, 10);
-    if (errno || *end || end == text || *text == '-' || value > most)
-        work_fail(text, "is not a number in range");
-    return value;
-}
-
-static void set_option(struct Cycle *cycle, int option, const char *value) {
-    switch (option) {
-    case 'w':
-        cycle->work = find_work(value);
-        break;
-    case 'm':
-        cycle->options.module = work_module(value);
-        if (!cycle->options.module)
-            work_fail(value, "is not a module");
-        break;
-    case 'a':
-        cycle->options.address = value;
-        break;
-    case 't':
-        cycle->options.touch = (uint32_t)number(value, WORK_TOUCH_MAX);
-        break;
-    case 'W':
-        cycle->warm = number(value, UINT64_MAX);
-        break;
-    case 'c':
-        cycle->cycles = number(value, UINT64_MAX);
-        break;
-    case 'T':
-        cycle->ms = number(value, 3600000);
-        break;
-    case 'H':
-        cycle->hold = number(value, 1000000);
-        break;
-    case 'P':
-        cycle->watch = (int)number(value, INT32_MAX);
-        break;
-    case 'p':
-        cycle->processes = (uint32_t)number(value, PROCESSES_MAX);
-        break;
-    case 'A':
-        cycle->against = find_work(value);
-        break;
-    case 'r':
-        cycle->rounds = (uint32_t)number(value, 1000);
-        break;
-    case 'f':
-        cycle->options.file = value;
-        break;
-    case 'n':
-        cycle->pin = true;
-        break;
-    case 'd':
-        cycle->threads = cycle->options.shared = true;
-        break;
-    case 'k':
-        cycle->peak = true;
-        break;
-    case 'h':
-        usage();
-        exit(0);
-    default:
-        exit(2);
-    }
-}
-
 int main(int argc, char **argv) {
-    struct Cycle cycle = {
-        .work = &WORK_POOL,
-        .options.module = work_module("empty"),
-        .warm = 1000,
-        .cycles = 10000,
-        .processes = 1,
-        .rounds = 20,
-    };
-    int option;
+    struct Cycle cycle;
 
-    while ((option = getopt_long(argc, argv, "h", OPTIONS, NULL)) != -1)
-        set_option(&cycle, option, optarg);
-    if (optind < argc)
-        work_fail(argv[optind], "is not an option");
-    if (cycle.hold && !cycle.work->hold)
-        work_fail("--hold", "means nothing for this work");
+    cycle_parse(&cycle, argc, argv);
     if (cycle.against)
         return gain_run(&(struct Gain){{cycle.against, cycle.work}, cycle.options, cycle.warm, cycle.rounds,
                                        cycle.threads});
     if (cycle.processes > 1)
-        return measure_processes(&cycle);
+        return measure_several(&cycle);
     measure(&cycle, NULL, 0);
     return fflush(stdout) ? 1 : 0;
 }

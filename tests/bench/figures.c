@@ -3,6 +3,7 @@
 
 #include "tests/bench/runner.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +17,11 @@
 /* The kernel counts resident pages for each processor apart, and adds them up when there are this many. */
 #define PEAK_PAGES 64
 
-__attribute__((format(printf, 5, 6)))
-static void figures_add(struct Figures *figures, enum Outcome outcome, double value, double bound, const char *format,
-                        ...) {
+void figures_add(struct Figures *figures, enum Outcome outcome, double value, double bound, const char *format, ...) {
     struct Figure *figure = &figures->at[figures->n++];
     va_list arguments;
 
+    assert(figures->n <= FIGURES_MAX);
     *figure = (struct Figure){.outcome = outcome, .value = value, .bound = bound};
     va_start(arguments, format);
     vsnprintf(figure->text, sizeof(figure->text), format, arguments);

@@ -5,15 +5,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* bench-make-module: a large module to be read.
+/* bench-make-module: a large module.
  *
  *   segments N BYTES FILE  N active data segments of so many bytes, one behind the other
  *   bodies N BYTES FILE    N functions with bodies of so many bytes, most of which are holes of the file: zero is the
- *                          opcode of `unreachable` */
+ *                          opcode of `unreachable`
+ *   image N BYTES FILE     a memory of N wasm pages, exported as "memory", whose first bytes are data, or none */
 
 #define WASM_PAGE_BYTES 65536
 
-enum { SECTION_TYPE = 1, SECTION_FUNCTION = 3, SECTION_MEMORY = 5, SECTION_CODE = 10, SECTION_DATA = 11 };
+enum {
+    SECTION_TYPE = 1,
+    SECTION_FUNCTION = 3,
+    SECTION_MEMORY = 5,
+    SECTION_EXPORT = 7,
+    SECTION_CODE = 10,
+    SECTION_DATA = 11,
+};
+enum { EXPORT_MEMORY = 2 };
 enum { OPCODE_END = 0x0b, OPCODE_I32_CONST = 0x41, TYPE_FUNCTION = 0x60 };
 
 static _Noreturn void fail(const char *what, const char *why) {
@@ -53,6 +62,13 @@ static void put_section(FILE *file, int section, uint64_t bytes) {
     put_leb(file, bytes);
 }
 
+static void put_memory(FILE *file, uint64_t pages) {
+    put_section(file, SECTION_MEMORY, 2 + leb_bytes(pages));
+    putc(1, file);
+    putc(0, file); /* no maximum */
+    put_leb(file, pages);
+}
+
 /* ------------------------------------------------------------------------------------------------ data segments */
 
 static void put_segment(FILE *file, uint64_t number, uint64_t bytes) {
@@ -79,13 +95,30 @@ static void put_segments(FILE *file, uint64_t n, uint64_t bytes) {
     if (fclose(memory))
         fail("open_memstream", strerror(errno));
     put_header(file);
-    put_section(file, SECTION_MEMORY, 2 + leb_bytes(pages));
-    putc(1, file);
-    putc(0, file); /* no maximum */
-    put_leb(file, pages);
+    put_memory(file, pages);
     put_section(file, SECTION_DATA, section_bytes);
     fwrite(section, 1, section_bytes, file);
     free(section);
+}
+
+/* ------------------------------------------------------------------------------------------------ image */
+
+static void put_image(FILE *file, uint64_t pages, uint64_t bytes) {
+    static const char name[] = "memory";
+
+    put_header(file);
+    put_memory(file, pages);
+    put_section(file, SECTION_EXPORT, 4 + sizeof(name) - 1);
+    putc(1, file);
+    putc(sizeof(name) - 1, file);
+    fwrite(name, 1, sizeof(name) - 1, file);
+    putc(EXPORT_MEMORY, file);
+    putc(0, file);
+    if (!bytes)
+        return;
+    put_section(file, SECTION_DATA, 1 + 4 + leb_bytes(bytes) + bytes); /* at offset 0, which is one byte */
+    putc(1, file);
+    put_segment(file, 0, bytes);
 }
 
 /* ------------------------------------------------------------------------------------------------ bodies */
@@ -129,9 +162,10 @@ int main(int argc, char **argv) {
     FILE *file;
 
     if (argc != 5)
-        fail("usage", "bench-make-module segments|bodies N BYTES FILE");
+        fail("usage", "bench-make-module segments|bodies|image N BYTES FILE");
     n = number(argv[2], 1, 100000);
-    bytes = number(argv[3], 2, 1000000); /* a body is no locals and an end at least */
+    /* A body is no locals and an end at least. */
+    bytes = !strcmp(argv[1], "image") ? number(argv[3], 0, n * WASM_PAGE_BYTES) : number(argv[3], 2, 1000000);
     file = fopen(argv[4], "we");
     if (!file)
         fail(argv[4], strerror(errno));
@@ -139,6 +173,8 @@ int main(int argc, char **argv) {
         put_segments(file, n, bytes);
     else if (!strcmp(argv[1], "bodies"))
         put_bodies(file, n, bytes);
+    else if (!strcmp(argv[1], "image"))
+        put_image(file, n, bytes);
     else
         fail(argv[1], "is not a kind of module");
     if (ferror(file) | fclose(file))

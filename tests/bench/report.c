@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "tests/bench/report.h"
 
+#include "tests/bench/report-part.h"
+
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -11,20 +13,8 @@ static const char *const OUTCOMES[FIGURE_OUTCOMES_N] = {"ok", "MISSED", "skipped
 
 /* ------------------------------------------------------------------------------------------------ text */
 
-static void report_digits(const struct Sample *sample, int digits) {
-    char spread[40];
-
-    if (!sample->n) {
-        printf(" %22s", "");
-        return;
-    }
-    snprintf(spread, sizeof(spread), "%.*f..%.*f", digits, sample_quantile(sample, 0.25), digits,
-             sample_quantile(sample, 0.75));
-    printf(" %8.*f %13s", digits, sample_median(sample), spread);
-}
-
 static void report_sample(const struct Sample *sample) {
-    report_digits(sample, sample->n && sample_median(sample) < 100);
+    report_part_sample(sample, 1, sample->n && sample_median(sample) < 100);
 }
 
 static void report_series(const struct Series *series) {
@@ -65,7 +55,7 @@ static void report_instances(const struct Instances *instances) {
             report_sample(&cell->cost[column]);
         report_sample(&cell->floor);
         for (unsigned column = 0; column < INSTANCE_COLUMNS_N; column++)
-            report_digits(&cell->ratio[column], 2);
+            report_part_sample(&cell->ratio[column], 1, 2);
         printf(" ");
         for (unsigned part = 0; part < PARTS_N; part++)
             printf("%s%.1f", part ? " + " : " ", cell->parts[part].n ? sample_median(&cell->parts[part]) : 0);
@@ -127,7 +117,13 @@ void report_text(const struct Report *report) {
     if (report->cycles) {
         report_series(report->series);
         report_instances(report->instances);
+        report_reset_text(report->reset);
+        report_steady_text(report->steady);
         report_reading(report->reading);
+    }
+    if (report->versus) {
+        report_peers_text(report->peers);
+        printf("\n");
     }
     if (report->moves)
         report_capacity(report->capacity);
@@ -135,20 +131,6 @@ void report_text(const struct Report *report) {
 }
 
 /* ------------------------------------------------------------------------------------------------ JSON */
-
-static json_t *report_json_sample(const struct Sample *sample) {
-    json_t *all = json_array();
-
-    if (!sample->n) {
-        json_decref(all);
-        return json_null();
-    }
-    for (unsigned i = 0; i < sample->n; i++)
-        json_array_append_new(all, json_real(sample->at[i]));
-    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:o}", "median", sample_median(sample), "minimum",
-                     sample_quantile(sample, 0), "lower_quartile", sample_quantile(sample, 0.25), "upper_quartile",
-                     sample_quantile(sample, 0.75), "maximum", sample_quantile(sample, 1), "repetitions", all);
-}
 
 static json_t *report_json_cycles(const struct Series *series) {
     static const char *const keys[COLUMNS_N] = {"embedded", "daemon", "stock", "zeroing"};
@@ -159,7 +141,7 @@ static json_t *report_json_cycles(const struct Series *series) {
                                 (int)ROWS[i].touch);
 
         for (unsigned column = 0; column < COLUMNS_N; column++)
-            json_object_set_new(row, keys[column], report_json_sample(&series->cells[i][column]));
+            json_object_set_new(row, keys[column], report_part_json(&series->cells[i][column]));
         json_array_append_new(cycles, row);
     }
     return cycles;
@@ -175,14 +157,14 @@ static json_t *report_json_instances(const struct Instances *instances) {
             array, json_pack("{s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o}}",
                              "title", INSTANCE_ROWS[i].title, "module", INSTANCE_ROWS[i].module,
                              "touched_pages", (int)INSTANCE_ROWS[i].touch,
-                             "embedded", report_json_sample(&cell->cost[INSTANCE_EMBEDDED]),
-                             "daemon", report_json_sample(&cell->cost[INSTANCE_DAEMON]),
-                             "floor", report_json_sample(&cell->floor),
-                             "embedded_over_floor", report_json_sample(&cell->ratio[INSTANCE_EMBEDDED]),
-                             "daemon_over_floor", report_json_sample(&cell->ratio[INSTANCE_DAEMON]), "floors",
-                             "template", report_json_sample(&cell->parts[PART_TEMPLATE]),
-                             "table", report_json_sample(&cell->parts[PART_TABLE]),
-                             "pages", report_json_sample(&cell->parts[PART_PAGES])));
+                             "embedded", report_part_json(&cell->cost[INSTANCE_EMBEDDED]),
+                             "daemon", report_part_json(&cell->cost[INSTANCE_DAEMON]),
+                             "floor", report_part_json(&cell->floor),
+                             "embedded_over_floor", report_part_json(&cell->ratio[INSTANCE_EMBEDDED]),
+                             "daemon_over_floor", report_part_json(&cell->ratio[INSTANCE_DAEMON]), "floors",
+                             "template", report_part_json(&cell->parts[PART_TEMPLATE]),
+                             "table", report_part_json(&cell->parts[PART_TABLE]),
+                             "pages", report_part_json(&cell->parts[PART_PAGES])));
     }
     return array;
 }
@@ -192,19 +174,19 @@ static json_t *report_json_bodies(const struct Reading *reading) {
 
     for (unsigned i = 0; i < BODIES_N; i++)
         json_array_append_new(array, json_pack("{s:I, s:o, s:o}", "bytes", (json_int_t)reading->body_bytes[i],
-                                               "peak_bytes", report_json_sample(&reading->bodies_peak[i]),
-                                               "ns", report_json_sample(&reading->bodies_ns[i])));
+                                               "peak_bytes", report_part_json(&reading->bodies_peak[i]),
+                                               "ns", report_part_json(&reading->bodies_ns[i])));
     return array;
 }
 
 static json_t *report_json_reading(const struct Reading *reading) {
     return json_pack("{s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
                      "data_segments", READING_SEGMENTS, "bytes", (json_int_t)reading->bytes,
-                     "file_bytes_per_ns", report_json_sample(&reading->from_file),
-                     "memory_bytes_per_ns", report_json_sample(&reading->from_memory),
-                     "peak_bytes", report_json_sample(&reading->segments_peak),
-                     "command_ns", report_json_sample(&reading->command_ns),
-                     "objdump_ns", report_json_sample(&reading->objdump_ns), "bodies", report_json_bodies(reading));
+                     "file_bytes_per_ns", report_part_json(&reading->from_file),
+                     "memory_bytes_per_ns", report_part_json(&reading->from_memory),
+                     "peak_bytes", report_part_json(&reading->segments_peak),
+                     "command_ns", report_part_json(&reading->command_ns),
+                     "objdump_ns", report_part_json(&reading->objdump_ns), "bodies", report_json_bodies(reading));
 }
 
 static json_t *report_json_capacity(const struct Capacity *capacity) {
@@ -218,8 +200,8 @@ static json_t *report_json_capacity(const struct Capacity *capacity) {
             array, json_pack("{s:s, s:s, s:s, s:f, s:s?, s:s?, s:o, s:o, s:o}",
                              "key", line->key, "title", line->title, "display_unit", line->unit->name,
                              "display_scale", line->unit->scale, "floor_is", line->floor, "bound_is", line->bound,
-                             "value", report_json_sample(&cell->value), "floor", report_json_sample(&cell->floor),
-                             "value_over_bound", report_json_sample(&cell->over_bound)));
+                             "value", report_part_json(&cell->value), "floor", report_part_json(&cell->floor),
+                             "value_over_bound", report_part_json(&cell->over_bound)));
     }
     return array;
 }
@@ -242,15 +224,19 @@ int report_json(const struct Report *report, const char *path) {
 
     uname(&host);
     for (unsigned i = 0; i < FLOORS_N; i++)
-        json_object_set_new(floors, FLOORS[i].work, report_json_sample(&series->floors[i]));
-    root = json_pack("{s:s, s:s, s:s, s:I, s:s, s:o, s:o, s:{s:o, s:o, s:o}, s:o, s:o, s:o, s:o}",
+        json_object_set_new(floors, FLOORS[i].work, report_part_json(&series->floors[i]));
+    root = json_pack("{s:s, s:s, s:s, s:I, s:s, s:o, s:o, s:{s:o, s:o, s:o}, s:o, s:o, s:o, s:o, s:o, s:o, "
+                     "s:o}",
                      "version", WASMPOOL_VERSION, "kernel", host.release, "machine", host.machine,
                      "processors", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "unit", "ns",
                      "cycles", report_json_cycles(series), "floors", floors, "second_process",
-                     "gain_of_zeroing", report_json_sample(&series->gain_zero),
-                     "gain_of_cycles", report_json_sample(&series->gain_cycle),
-                     "ratio", report_json_sample(&series->gain_ratio),
+                     "gain_of_zeroing", report_part_json(&series->gain_zero),
+                     "gain_of_cycles", report_part_json(&series->gain_cycle),
+                     "ratio", report_part_json(&series->gain_ratio),
                      "instances", report_json_instances(report->instances),
+                     "reset", report_reset_json(report->reset),
+                     "steady", report_steady_json(report->steady),
+                     "peers", report->versus ? report_peers_json(report->peers) : json_null(),
                      "reading", report_json_reading(report->reading),
                      "capacity", report_json_capacity(report->capacity),
                      "checks", report_json_figures(report->figures));

@@ -5,16 +5,22 @@
 #include "tests/bench/capacity.h"
 #include "tests/bench/figures.h"
 #include "tests/bench/instances.h"
+#include "tests/bench/peers.h"
 #include "tests/bench/reading.h"
+#include "tests/bench/reset.h"
 #include "tests/bench/series.h"
+#include "tests/bench/steady.h"
 
 struct Report {
     const struct Series *series;
     const struct Instances *instances;
+    const struct Reset *reset;
+    const struct Steady *steady;
+    const struct Peers *peers;
     const struct Reading *reading;
     const struct Capacity *capacity;
     const struct Figures *figures;
-    bool cycles, moves; /* which part was measured: series, instances and reading, or capacity */
+    bool cycles, versus, moves; /* what was measured: all but the following, peers, capacity */
 };
 
 /* For people, on standard output. */

@@ -46,7 +46,13 @@ static void arguments_add_task(struct Arguments *arguments, const char *program,
         arguments_add(arguments, "--peak");
     if (task->threads)
         arguments_add(arguments, "--threads");
+    if (task->part)
+        arguments_add(arguments, "--part");
+    if (task->quantiles)
+        arguments_add(arguments, "--quantiles");
     arguments_add_number(arguments, "--touch", task->touch);
+    if (task->stride)
+        arguments_add_number(arguments, "--stride", task->stride);
     arguments_add_number(arguments, "--warm", task->warm);
     arguments_add_number(arguments, "--processes", task->processes ? task->processes : 1);
     if (task->rounds)
@@ -59,8 +65,9 @@ static void arguments_add_task(struct Arguments *arguments, const char *program,
         arguments_add_number(arguments, "--cycles", task->cycles);
 }
 
-/* Start a program; what it writes to `output` (1 or 2) comes through *filep. */
-static int runner_start(struct Arguments *arguments, int output, pid_t *pidp, FILE **filep) {
+/* Start a program; what it writes to `output` (1 or 2) comes through *filep, and it reads from `input`, -1: from where
+ * this program does. */
+static int runner_start_reading(struct Arguments *arguments, int input, int output, pid_t *pidp, FILE **filep) {
     posix_spawn_file_actions_t actions;
     int fds[2], r;
 
@@ -68,6 +75,8 @@ static int runner_start(struct Arguments *arguments, int output, pid_t *pidp, FI
         return -errno;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, fds[1], output);
+    if (input >= 0)
+        posix_spawn_file_actions_adddup2(&actions, input, 0);
     r = posix_spawnp(pidp, arguments->at[0], &actions, NULL, arguments->at, environ);
     posix_spawn_file_actions_destroy(&actions);
     close(fds[1]);
@@ -78,6 +87,10 @@ static int runner_start(struct Arguments *arguments, int output, pid_t *pidp, FI
     if (r)
         fprintf(stderr, "bench: %s: %s\n", arguments->at[0], strerror(r));
     return -r;
+}
+
+static int runner_start(struct Arguments *arguments, int output, pid_t *pidp, FILE **filep) {
+    return runner_start_reading(arguments, -1, output, pidp, filep);
 }
 
 /* 0 when it ended well. */
@@ -108,6 +121,8 @@ int runner_measure(const char *program, const struct Task *task, struct Rate *ra
         rate.per_us += (double)cycles * 1e3 / (double)ns;
         lines++;
     }
+    if (file && task->quantiles && fscanf(file, " quantiles %lf %lf", &rate.p50, &rate.p99) != 2)
+        lines = 0;
     if (file && task->peak && fscanf(file, " peak %llu", &peak) != 1)
         lines = 0;
     if (file)
@@ -216,6 +231,52 @@ int runner_gains(const char *program, const struct Task *task, struct Gains *gai
     *gainsp = gains;
     return 0;
 }
+
+/* ------------------------------------------------------------------------------------------------ holding */
+
+int runner_hold(const char *program, const struct Task *task, struct Holder *holder) {
+    struct Arguments arguments = {.n = 0};
+    struct Holder started = {.answers = -1};
+    int fds[2], r;
+
+    if (pipe2(fds, O_CLOEXEC))
+        return -errno;
+    arguments_add_task(&arguments, program, task);
+    arguments_add(&arguments, "--wait");
+    r = runner_start_reading(&arguments, fds[0], 1, &started.pid, &started.says);
+    close(fds[0]);
+    if (r) {
+        close(fds[1]);
+        return r;
+    }
+    started.answers = fds[1];
+    *holder = started;
+    return 0;
+}
+
+int runner_hold_read(struct Holder *holder, const char *word) {
+    char line[64];
+
+    if (!fgets(line, sizeof(line), holder->says))
+        return -EPROTO;
+    line[strcspn(line, "\n")] = 0;
+    return strcmp(line, word) ? -EPROTO : 0;
+}
+
+int runner_hold_answer(struct Holder *holder) {
+    return write(holder->answers, "\n", 1) == 1 ? 0 : -EPIPE;
+}
+
+int runner_hold_end(struct Holder *holder) {
+    if (!holder->says)
+        return 0;
+    close(holder->answers);
+    fclose(holder->says);
+    holder->says = NULL;
+    return runner_wait(holder->pid);
+}
+
+/* ------------------------------------------------------------------------------------------------ tracing */
 
 /* strace's arguments up to the program's. The trace goes to an open file that has no name to be removed. */
 static void arguments_add_strace(struct Arguments *arguments, const char *path) {

@@ -2,25 +2,28 @@
 #ifndef TESTS_BENCH_RUNNER_H
 #define TESTS_BENCH_RUNNER_H
 
-/* Run bench-cycle, each measurement in a fresh process: no variant leaves its heap, mappings or faults to the next. */
+/* Run bench-cycle or what speaks as it does, each measurement in a fresh process: no variant leaves its heap, mappings
+ * or faults to the next. */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 /* What to run: bench-cycle's options of the same names. */
 struct Task {
     const char *work, *module, *file, *address, *against;
     unsigned touch, processes, rounds, ms; /* ms: 0 means `cycles` */
-    uint64_t warm, cycles, hold;
-    bool peak, threads;
+    uint64_t stride, warm, cycles, hold;
+    bool peak, threads, part, quantiles;
 };
 
 struct Rate {
     double ns;         /* a cycle of one process, the mean of all processes */
     double per_us;     /* cycles of all processes together */
     double peak_bytes; /* resident, if that was asked for */
+    double p50, p99;   /* nanoseconds of single cycles, if that was asked for */
 };
 
 /* 0, or a negative errno; the program has said why then. */
@@ -40,6 +43,19 @@ struct Gains {
     double alone[2], both[2];
 };
 int runner_gains(const char *program, const struct Task *task, struct Gains *gainsp);
+
+/* A task that holds instances, with --wait: it says "opened" and then "held", and each time waits for an answer. */
+struct Holder {
+    pid_t pid;
+    FILE *says; /* NULL: not started */
+    int answers;
+};
+/* 0 or a negative errno: it is not running then. */
+int runner_hold(const char *program, const struct Task *task, struct Holder *holder);
+int runner_hold_read(struct Holder *holder, const char *word);
+int runner_hold_answer(struct Holder *holder);
+/* Let it end, and wait for it. Does nothing with one that was not started. */
+int runner_hold_end(struct Holder *holder);
 
 /* Run it under strace and read what the listed calls did. The caller closes the file. */
 int runner_trace(const char *program, const struct Task *task, const char *calls, FILE **tracep);

@@ -18,7 +18,7 @@ struct CopySpan {
 struct CopyState {
     uint8_t *to, *original; /* mappings */
     size_t bytes;
-    uint32_t touch;
+    struct WorkTouch touch;
     uint32_t n;
     struct CopySpan spans[];
 };
@@ -88,7 +88,7 @@ static struct CopyState *copy_pages(const struct WorkInstance *of, struct wasmpo
     uint8_t *touched = copy_map(bytes);
 
     state->touch = of->touch;
-    work_touch(touched, bytes, of->touch);
+    work_touch(touched, of->touch);
     for (size_t at = 0; at < bytes; at += page) {
         bool zero = is_zero(state->original + at, page);
 
@@ -102,16 +102,18 @@ static struct CopyState *copy_pages(const struct WorkInstance *of, struct wasmpo
 static struct CopyState *copy_open(const struct WorkOptions *options,
                                    struct CopyState *(*learn)(const struct WorkInstance *,
                                                               struct wasmpool_instance *)) {
-    struct WorkOptions untouched = *options;
+    struct WorkOptions embedded = *options;
+    struct WorkTouch touch;
     struct WorkInstance *of;
     struct wasmpool_instance *instance;
     struct CopyState *state;
 
-    untouched.touch = 0;
-    untouched.address = "embedded:";
-    of = work_instance_open(&untouched);
+    embedded.address = "embedded:";
+    of = work_instance_open(&embedded);
+    touch = of->touch;
+    of->touch.pages = 0;
     instance = work_instance_make(of);
-    of->touch = options->touch;
+    of->touch = touch;
     state = learn(of, instance);
     wasmpool_deallocate_module(&instance);
     work_instance_close(of);
@@ -136,7 +138,7 @@ static void copy_run(void *opaque, uint64_t cycles) {
     const struct CopyState *state = opaque;
 
     for (uint64_t i = 0; i < cycles; i++) {
-        work_touch(state->to, state->bytes, state->touch);
+        work_touch(state->to, state->touch);
         for (uint32_t s = 0; s < state->n; s++) {
             const struct CopySpan *span = &state->spans[s];
 

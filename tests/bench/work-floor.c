@@ -20,14 +20,17 @@
 struct ZeroState {
     uint8_t *base;
     size_t bytes;
-    uint32_t touch;
+    struct WorkTouch touch;
 };
 
 static void *zero_open(const struct WorkOptions *options) {
     struct ZeroState *state = work_allocate(sizeof(*state));
+    struct WorkOptions own = *options;
 
     state->bytes = work_module_bytes(options->module);
-    state->touch = options->module->wasm_pages ? options->touch : 0;
+    own.stride = 0; /* it may be meant for another memory, of the work that this one is compared with */
+    if (options->module->wasm_pages)
+        state->touch = work_touch_of(&own, state->bytes);
     if (!state->bytes)
         work_fail(options->module->name, "has no bytes to be zeroed");
     /* Small pages, as a slab's are. */
@@ -42,7 +45,7 @@ static void zero_run(void *opaque, uint64_t cycles) {
     struct ZeroState *state = opaque;
 
     for (uint64_t i = 0; i < cycles; i++) {
-        work_touch(state->base, state->bytes, state->touch);
+        work_touch(state->base, state->touch);
         memset(state->base, 0, state->bytes);
         /* Without it all but the last memset could be left out. */
         __asm__ volatile("" : : "r"(state->base) : "memory");

@@ -3,32 +3,47 @@
 
 #include <stdlib.h>
 
-static void instance_check(int r, const char *what, const struct wasmpool_error *error) {
-    if (r)
-        work_fail(what, error->message[0] ? error->message : wasmpool_strerror(r));
+/* Functions of the host, which nobody calls. */
+static void instance_import(struct WorkInstance *state, uint32_t n) {
+    state->imports = work_allocate(n * sizeof(*state->imports));
+    state->functions = work_allocate(n * sizeof(*state->functions));
+    for (uint32_t i = 0; i < n; i++) {
+        struct wasmpool_import import;
+        struct wasmpool_external_type type;
+        struct wasmpool_error error = {0};
+
+        if (wasmpool_module_import_at(state->module, i, &import) || import.kind != WASMPOOL_EXTERNAL_FUNCTION ||
+            wasmpool_module_type(state->module, import.kind, import.index, &type))
+            work_fail("--file", "imports something other than functions");
+        work_library_check(wasmpool_function_type_ref(&type.of.function, &state->functions[i].type_index, &error),
+                           "wasmpool_function_type_ref", &error);
+        state->imports[i] = (struct wasmpool_extern){.kind = import.kind, .function = &state->functions[i]};
+    }
+    state->request.imports = state->imports;
+    state->request.n_imports = n;
 }
 
 struct WorkInstance *work_instance_open(const struct WorkOptions *options) {
     struct WorkInstance *state = work_allocate(sizeof(*state));
-    struct wasmpool_options settings = {.address = options->address, .name = "bench"};
     struct wasmpool_module_counts counts;
-    struct wasmpool_error error = {0};
 
-    if (!options->file)
-        work_fail("--file", "says which module to make instances of");
-    instance_check(wasmpool_open(&state->pool, &settings, &error), "wasmpool_open", &error);
-    instance_check(wasmpool_module_read_file(&state->module, options->file, &error), "wasmpool_module_read_file",
-                   &error);
-    instance_check(wasmpool_validate_module(state->pool, state->module, &error), "wasmpool_validate_module", &error);
+    state->pool = work_library_open(options);
+    state->module = work_library_read(options, state->pool);
     wasmpool_module_counts(state->module, &counts);
     state->request.module = state->module;
-    state->touch = counts.defined_memories ? options->touch : 0;
+    if (counts.imports)
+        instance_import(state, counts.imports);
+    if (counts.defined_memories)
+        state->touch = work_touch_of(options, wasmpool_module_memory(state->module, 0)->minimum * 65536);
     return state;
 }
 
 void work_instance_close(struct WorkInstance *state) {
-    wasmpool_module_free(state->module);
-    wasmpool_close(state->pool);
+    for (uint32_t i = 0; i < state->request.n_imports; i++)
+        wasmpool_function_type_unref(state->functions[i].type_index);
+    work_library_close(state->pool, state->module);
+    free(state->functions);
+    free(state->imports);
     free(state);
 }
 
@@ -42,11 +57,8 @@ struct wasmpool_instance *work_instance_make(const struct WorkInstance *state) {
     r = wasmpool_initialize(instance, WASMPOOL_IN_ORDER, &error);
     if (r)
         work_fail("wasmpool_initialize", error.message);
-    if (state->touch) {
-        struct wasmpool_memory *memory = wasmpool_instance_memory(instance, 0);
-
-        work_touch(memory->base, memory->current_length, state->touch);
-    }
+    if (state->touch.pages)
+        work_touch(wasmpool_instance_memory(instance, 0)->base, state->touch);
     return instance;
 }
 
@@ -64,6 +76,17 @@ static void instance_run(void *opaque, uint64_t cycles) {
     }
 }
 
+static void instance_hold(void *opaque, uint64_t n, void (*meanwhile)(void)) {
+    struct wasmpool_instance **instances = work_allocate(n * sizeof(*instances));
+
+    for (uint64_t i = 0; i < n; i++)
+        instances[i] = work_instance_make(opaque);
+    meanwhile();
+    for (uint64_t i = 0; i < n; i++)
+        wasmpool_deallocate_module(&instances[i]);
+    free(instances);
+}
+
 static void instance_close(void *opaque) {
     work_instance_close(opaque);
 }
@@ -73,5 +96,6 @@ const struct Work WORK_INSTANCE = {
     .meaning = "wasmpool_allocate_module, wasmpool_initialize and wasmpool_deallocate_module of --file",
     .open = instance_open,
     .run = instance_run,
+    .hold = instance_hold,
     .close = instance_close,
 };

@@ -4,15 +4,15 @@
 
 /* Initialised instances of a binary. */
 
-#include "tests/bench/work.h"
-
-#include <wasmpool.h>
+#include "tests/bench/work-library.h"
 
 struct WorkInstance {
     struct wasmpool *pool;
     struct wasmpool_module *module;
     struct wasmpool_request request;
-    uint32_t touch;
+    struct wasmpool_extern *imports;
+    struct wasmpool_func_ref *functions;
+    struct WorkTouch touch;
 };
 
 /* All end the process with a message when they fail. */

@@ -26,6 +26,14 @@ size_t work_module_bytes(const struct WorkModule *module) {
     return (size_t)module->wasm_pages * 65536 + (size_t)module->table_elements * 8;
 }
 
+struct WorkTouch work_touch_of(const struct WorkOptions *options, size_t memory_bytes) {
+    struct WorkTouch touch = {options->touch, options->stride ? options->stride : memory_bytes / WORK_TOUCH_PARTS};
+
+    if (touch.pages && (touch.pages - 1) * touch.stride >= memory_bytes)
+        work_fail("--touch", "is beyond the memory");
+    return touch;
+}
+
 void *work_allocate(size_t bytes) {
     void *block = calloc(1, bytes);
 

@@ -9,7 +9,8 @@
 #include <stdint.h>
 #include <time.h>
 
-#define WORK_TOUCH_MAX 16 /* touched pages are a 16th of the memory apart, whatever their number */
+#define WORK_TOUCH_MAX 64
+#define WORK_TOUCH_PARTS 16 /* unless somebody says otherwise, touched pages are a 16th of the memory apart */
 
 /* A module that every runtime can make instances of; tests/bench/NAME.wat is the same for wasm2c. */
 struct WorkModule {
@@ -23,6 +24,7 @@ struct WorkOptions {
     const char *address; /* of the library's allocator; NULL: its default */
     const char *file;    /* a binary, for the works that read one; NULL: none */
     uint32_t touch;      /* pages of the memory that each cycle writes to */
+    uint64_t stride;     /* bytes from one of them to the next; 0: a 16th of the memory */
     bool shared;         /* the threads of this process share one allocator */
 };
 
@@ -32,21 +34,34 @@ struct Work {
     /* All end the process with a message when they fail: a measurement with a hole in it is none. */
     void *(*open)(const struct WorkOptions *options);
     void (*run)(void *state, uint64_t cycles);
-    void (*hold)(void *state, uint64_t instances); /* have so many at one time; NULL where that means nothing */
+    /* The same, where only a part of each cycle is of interest: returns that part's nanoseconds. NULL: all of it is. */
+    uint64_t (*run_part)(void *state, uint64_t cycles);
+    /* Have so many at one time, and call `meanwhile` then; NULL where that means nothing. */
+    void (*hold)(void *state, uint64_t instances, void (*meanwhile)(void));
     void (*close)(void *state);
 };
 
 extern const struct Work WORK_POOL, WORK_STOCK, WORK_ZERO, WORK_CAS, WORK_CLOCK, WORK_ARITHMETIC,
-    WORK_ROUNDTRIP_NEAR, WORK_ROUNDTRIP_FAR, WORK_READ, WORK_READ_FILE, WORK_INSTANCE, WORK_COPY_TEMPLATE, WORK_COPY_TABLE, WORK_COPY_PAGES;
+    WORK_ROUNDTRIP_NEAR, WORK_ROUNDTRIP_FAR, WORK_READ, WORK_READ_FILE, WORK_INSTANCE, WORK_COPY_TEMPLATE,
+    WORK_COPY_TABLE, WORK_COPY_PAGES, WORK_COPY_DIRTY, WORK_RESET, WORK_RESET_ALL, WORK_RESET_ORACLE, WORK_RESET_GATE;
 
 const struct WorkModule *work_module(const char *name);
 /* The bytes of the module's memory or table; 0 when it has neither. */
 size_t work_module_bytes(const struct WorkModule *module);
 
-/* Write to `touch` pages of a memory. */
-static inline void work_touch(uint8_t *base, size_t bytes, uint32_t touch) {
-    for (uint32_t i = 0; i < touch; i++)
-        *(volatile uint64_t *)(base + i * (bytes / WORK_TOUCH_MAX)) = ~(uint64_t)i;
+/* Which pages of a memory are written to. */
+struct WorkTouch {
+    uint32_t pages;
+    size_t stride;
+};
+
+/* The process ends with a message where they do not lie within the memory. */
+struct WorkTouch work_touch_of(const struct WorkOptions *options, size_t memory_bytes);
+
+/* A byte of each. */
+static inline void work_touch(uint8_t *base, struct WorkTouch touch) {
+    for (uint32_t i = 0; i < touch.pages; i++)
+        *(volatile uint8_t *)(base + i * touch.stride) = (uint8_t)~i;
 }
 
 /* Between two looks at the clock: long against the look, short against a measurement. */
