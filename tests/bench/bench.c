@@ -15,7 +15,7 @@
 
 #define REPETITIONS 15
 #define CAPACITY_REPETITIONS 5
-#define PEERS_REPETITIONS 9
+#define PEERS_REPETITIONS 7
 #define RESET_SHARE 2 /* of what has many rows there are so many times fewer repetitions */
 #define GAIN_REPETITIONS_LEAST 7 /* where the machine is busy, wait for them: */
 #define GAIN_ATTEMPTS_MOST 75    /* half a second each */
