@@ -216,8 +216,8 @@ int image_fill(const struct Image *image, int fd) {
     return 0;
 }
 
-/* Private, though nobody writes to it: to kernels before 6.7 a shared mapping of a sealed file is one that could be made
- * writable. */
+/* Private, though nobody writes to it: to kernels before 6.7 a shared mapping of a sealed file is one that could be
+ * made writable. */
 uint8_t *image_map(const struct Image *image, int fd) {
     uint64_t from = image->extents[0].from;
     uint8_t *bytes = mmap(NULL, image->end - from, PROT_READ, MAP_PRIVATE | MAP_NORESERVE, fd, (off_t)from);

@@ -82,7 +82,7 @@ static bool remote_image_found(struct Connection *connection, struct Image *imag
     return mapped;
 }
 
-/* Ask for an image, by FindImage or SealImage. The result is true if it came; else `*nonep` says whether there is none. */
+/* Ask for an image, by FindImage or SealImage. True if it came; else *nonep says whether there is none. */
 static bool remote_ask_image(struct Connection *connection, struct Image *image, WireMessage *request, bool *nonep) {
     struct WirePacket answer;
     bool found = false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
-#include "client/pool.h"
-
 #include "client/remote.h"
+
+#include "client/pool.h"
 #include "shared/memfd.h"
 
 #include <stdio.h>

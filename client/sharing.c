@@ -4,7 +4,8 @@
 #include "shared/clock.h"
 
 static uint64_t sharing_deadline_ns(const struct Image *image, uint64_t deadline_ns) {
-    uint64_t until_ns = clock_now_ns() + (SHARING_TIMEOUT_MS + image_filled_bytes(image) / SHARING_BYTES_PER_MS) * NS_PER_MS;
+    uint64_t timeout_ms = SHARING_TIMEOUT_MS + image_filled_bytes(image) / SHARING_BYTES_PER_MS;
+    uint64_t until_ns = clock_now_ns() + timeout_ms * NS_PER_MS;
 
     return deadline_ns && deadline_ns < until_ns ? deadline_ns : until_ns;
 }

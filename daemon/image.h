@@ -37,7 +37,7 @@ enum ImageState { IMAGE_FILLING, IMAGE_WAITING, IMAGE_SEALING, IMAGE_SEALED };
 struct Image {
     struct Pool *pool;
     struct User *user;
-    struct Image *next, *previous; /* SEALED: those without users by how long that is so; WAITING: the queue, by `next` */
+    struct Image *next, *previous; /* SEALED: those without users, by how long; WAITING: the queue, by `next` */
     struct Image *next_of_user;    /* SEALED */
     enum ImageState state;
     struct Client *client;   /* who fills it; NULL: has gone, or SEALED */
@@ -70,8 +70,8 @@ struct Images {
     uint64_t n_open;               /* memfds: the same, and those that are being closed */
 };
 
-/* The image with this hash, of the client's user, which the client uses once more from now on. *usep is NULL where there is none, and
- * good until it is released. 0, ERROR_LIMIT (images_max of the connection, image_ids), or -ENOMEM. */
+/* The image with this hash, of the client's user, which the client uses once more from now on. *usep is NULL where there
+ * is none, and good until it is released. 0, ERROR_LIMIT (images_max of the connection, image_ids), or -ENOMEM. */
 int image_find(struct Client *client, const uint8_t hash[static HASH_BYTES], uint64_t bytes, uint64_t now_ms,
                const struct ImageUse **usep, struct Error *error);
 

@@ -5,7 +5,7 @@
 /* A tenant's connection: the order of the protocol, and the life of the process behind it.
  *
  *   HELLO --session_hello--> UNACKED --session_ack--> READY --session_open_slab (a slab fd is sent)--> UNACKED
- *     |                         |                       +--session_find_image, ..._create_, ..._seal_ (an image's)--> UNACKED
+ *     |                         |                       +--session_..._image (an image's fd is sent)-------> UNACKED
  *     |                         |                       |
  *     |                         +--session_disconnect---+--> DISCONNECTED   end-of-file, protocol violation,
  *     |                         |                       |         |         with the process alive

@@ -139,8 +139,8 @@ static json_t *user_row_json(const Wasmpool__UserRow *row) {
     struct UsageKinds kinds = user_kinds(row);
     char name[TEXT_BYTES];
 
-    return json_pack("{sI ss sI sI sI so sI sI sI sI sI sI}", "uid", (json_int_t)row->uid, "name", user_name(name, row->uid),
-                     "weight", number_json(row->weight), "connections", number_json(row->connections),
+    return json_pack("{sI ss sI sI sI so sI sI sI sI sI sI}", "uid", (json_int_t)row->uid, "name",
+                     user_name(name, row->uid), "weight", number_json(row->weight), "connections", number_json(row->connections),
                      "connections_max", number_json(row->connections_max), "kinds", kinds_json(&kinds),
                      "resident_bytes", number_json(row->resident_bytes), "resident_bytes_max",
                      number_json(row->resident_bytes_max), "fds", number_json(row->fds), "fds_max",
