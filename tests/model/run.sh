@@ -141,5 +141,6 @@ for guard in $guards; do
     fi
 done
 echo
-echo "model: $states states searched, exhaustively, $errors errors; $killed of $n_guards mutants killed"
+[ "$errors" -ne 0 ] || whole=', exhaustively'
+echo "model: $states states searched${whole-}, $errors errors; $killed of $n_guards mutants killed"
 [ "$errors" -eq 0 ] && [ "$killed" -eq "$n_guards" ]
