@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "client/image.h"
 
+#include "client/mend.h"
 #include "shared/limits.h"
 
 #include <errno.h>
@@ -269,23 +270,17 @@ void image_restore(const struct Image *image, uint8_t *base, uint64_t from, uint
     }
 }
 
-#define IMAGE_MEND_BYTES 4096 /* compared at a time */
-
 void image_mend(const struct Image *image, uint8_t *base, uint64_t bytes) {
-    static const uint8_t zeroes[IMAGE_MEND_BYTES] __attribute__((aligned(64)));
     uint32_t next = 0;
 
-    for (uint64_t from = 0, to; from < bytes; from = to) {
-        uint64_t end = from + IMAGE_MEND_BYTES < bytes ? from + IMAGE_MEND_BYTES : bytes;
-        struct ImagePiece piece = image_find(image, from, end, &next);
+    for (uint64_t from = 0; from < bytes;) {
+        struct ImagePiece piece = image_find(image, from, bytes, &next);
 
-        to = piece.to;
-        if (!memcmp(base + from, piece.source ? piece.source : zeroes, to - from))
-            continue;
         if (piece.source)
-            memcpy(base + from, piece.source, to - from);
+            mend_copy(base + from, piece.source, piece.to - from);
         else
-            memset(base + from, 0, to - from);
+            mend_zero(base + from, piece.to - from);
+        from = piece.to;
     }
 }
 

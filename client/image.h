@@ -87,8 +87,7 @@ struct ImagePiece image_find(const struct Image *image, uint64_t from, uint64_t 
  * first; calls with rising `from` share it. */
 void image_restore(const struct Image *image, uint8_t *base, uint64_t from, uint64_t to, bool is_hole, uint32_t *nextp);
 
-/* The same for a whole memory of which few pages differ, without holes: those that do not are read only, which takes two
- * thirds of the time that it takes to write them. */
+/* The same for a memory's first bytes, a multiple of a host page, without holes, by writing only what differs. */
 void image_mend(const struct Image *image, uint8_t *base, uint64_t bytes);
 
 /* Write all of the image over a memory that is zero; `image` may be NULL. */

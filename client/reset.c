@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "client/reset.h"
 
+#include "client/mend.h"
 #include "client/pool.h"
 #include "client/slot.h"
 #include "shared/clock.h"
@@ -90,11 +91,33 @@ static int reset_existing(struct Taken *taken, const struct ResetAsk *ask, uint6
     return 0;
 }
 
+static void reset_write_small(const struct Taken *taken, const struct ResetAsk *ask, bool mends) {
+    uint8_t *base = slab_slot_base(taken->slab, taken->index);
+    uint32_t next = 0;
+
+    if (mends)
+        image_mend(ask->image, base, ask->used);
+    else
+        image_restore(ask->image, base, 0, ask->used, false, &next);
+}
+
+/* Without a system call, but for a clock's now and then. */
 static int reset_small(struct Taken *taken, const struct ResetAsk *ask) {
-    track_forget(taken->slot->track);
+    struct Slot *slot = taken->slot;
+    bool timed, mends;
+    uint64_t start_ns;
+
     slot_announce_reset(taken->entry, LEASE_RESET_SMALL, 0, 0);
-    image_mend(ask->image, slab_slot_base(taken->slab, taken->index), ask->used);
-    reset_is_clean(taken->slot, ask->image);
+    if (!slot->track)
+        slot->track = track_new();
+    track_forget(slot->track);
+    timed = slot->track && !(++slot->track->turn % PLANNER_EVERY);
+    mends = slot->track && !(ask->used % MEND_BYTES) && track_mends(slot->track, timed);
+    start_ns = timed ? clock_now_ns() : 0;
+    reset_write_small(taken, ask, mends);
+    if (timed)
+        track_learn(slot->track, mends, clock_now_ns() - start_ns);
+    reset_is_clean(slot, ask->image);
     return 0;
 }
 
@@ -174,6 +197,15 @@ static int reset_grown(struct Taken *taken, const struct ResetAsk *ask) {
                        taken->slab->shape.slot_bytes - (uint64_t)done);
 }
 
+static void reset_write_hot(struct Track *track, uint8_t *base, bool timed) {
+    bool mends = track_mends(track, timed);
+    uint64_t start_ns = timed ? clock_now_ns() : 0;
+
+    track_restore(track, base, mends);
+    if (timed)
+        track_learn(track, mends, clock_now_ns() - start_ns);
+}
+
 static int reset_hot(struct Taken *taken, const struct ResetAsk *ask, const struct Tracker *tracker,
                      enum ResetWay way) {
     uint8_t *base = slab_slot_base(taken->slab, taken->index);
@@ -188,7 +220,7 @@ static int reset_hot(struct Taken *taken, const struct ResetAsk *ask, const stru
         r = reset_look(taken, ask, tracker);
     if (r)
         return r;
-    track_restore(track, base);
+    reset_write_hot(track, base, timed);
     r = reset_grown(taken, ask);
     if (r)
         return r;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "client/track.h"
 
+#include "client/mend.h"
+#include "client/planner.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,17 +95,37 @@ int track_look(struct Track *track, const struct Tracker *tracker, const uint8_t
     return r;
 }
 
-void track_restore(const struct Track *track, uint8_t *base) {
+static void run_restore(const struct TrackRun *run, uint8_t *to, uint64_t bytes, bool mends) {
+    if (run->source && mends)
+        mend_copy(to, run->source, bytes);
+    else if (run->source)
+        memcpy(to, run->source, bytes);
+    else if (mends)
+        mend_zero(to, bytes);
+    else
+        memset(to, 0, bytes);
+}
+
+void track_restore(const struct Track *track, uint8_t *base, bool mends) {
     uint64_t page = host_page();
 
     for (uint32_t i = 0; i < track->n_runs; i++) {
         const struct TrackRun *run = &track->runs[i];
 
-        if (run->source)
-            memcpy(base + run->page * page, run->source, run->pages * page);
-        else
-            memset(base + run->page * page, 0, run->pages * page);
+        run_restore(run, base + run->page * page, run->pages * page, mends);
     }
+}
+
+bool track_mends(const struct Track *track, bool timed) {
+    bool mends = track->mend_ns <= track->write_ns;
+
+    return timed && track->turn / PLANNER_EVERY % TRACK_TRIES == 0 ? !mends : mends;
+}
+
+void track_learn(struct Track *track, bool mends, uint64_t ns) {
+    uint64_t *average = mends ? &track->mend_ns : &track->write_ns;
+
+    *average = *average ? (3 * *average + ns) / 4 : ns;
 }
 
 int track_age(struct Track *track, const struct Tracker *tracker, uint8_t *base) {

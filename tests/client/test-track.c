@@ -209,7 +209,8 @@ Test(track, has_no_part_in_small_memories) {
                                                             .planner = &all.planner,
                                                             .initial = RESET_SMALL_BYTES}), 0);
     }
-    cr_expect_null(all.taken.slot->track);
+    expect_eq(all.taken.slot->track->armed, 0);
+    cr_expect_not(atomic_load(&all.taken.slab->watched));
     expect_zero(base_of(&all), RESET_SMALL_BYTES);
     case_close(&all);
 }

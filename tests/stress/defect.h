@@ -35,13 +35,13 @@ static void defect_plant(const char *name) {
 }
 
 /* One hot page is not written back. */
-void __real_track_restore(const struct Track *track, uint8_t *base);
-void __wrap_track_restore(const struct Track *track, uint8_t *base);
-void __wrap_track_restore(const struct Track *track, uint8_t *base) {
+void __real_track_restore(const struct Track *track, uint8_t *base, bool mends);
+void __wrap_track_restore(const struct Track *track, uint8_t *base, bool mends);
+void __wrap_track_restore(const struct Track *track, uint8_t *base, bool mends) {
     struct Track less = *track;
 
     less.n_runs -= defect_is("page") && less.n_runs;
-    __real_track_restore(&less, base);
+    __real_track_restore(&less, base, mends);
 }
 
 /* One page that was written is not named. */
