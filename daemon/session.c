@@ -128,6 +128,16 @@ static void session_forget_want(struct Session *session) {
     session->want_id = 0;
 }
 
+/* Nobody in the process sleeps through it: who waits for slots finds the socket at its end. */
+static void session_tell_end(const struct Session *session) {
+    struct LeaseTable *table = session->client->table;
+
+    if (!table)
+        return;
+    atomic_fetch_add(&table->header.epoch, 1);
+    lease_wake(table);
+}
+
 /* Everything is given back: the process is dead, or has said that it uses nothing, or was never given anything. */
 static void session_end(struct Session *session, const char *why) {
     if (session->state == SESSION_ENDED)
@@ -138,6 +148,7 @@ static void session_end(struct Session *session, const char *why) {
     session_set_stalled(session, false);
     session_forget_want(session);
     link_close(&session->link);
+    session_tell_end(session);
     uv_close((uv_handle_t *)&session->process, session_on_process_closed);
     close(session->pidfd);
     session->client = client_free(session->client);
@@ -169,6 +180,7 @@ static void session_disconnect(struct Session *session, const char *why) {
     session_set_stalled(session, false);
     session_forget_want(session);
     link_close(&session->link);
+    session_tell_end(session);
     client_disconnect(session->client);
     if (!session->owes_fd && client_is_spent(session->client))
         session_end(session, "nothing was in use");

@@ -101,3 +101,27 @@ Test(disconnect, leaves_busy_slots_charged_until_they_come_back) {
     host_unshare(steps, sizeof(*steps));
     rig_close();
 }
+
+/* Who waits for slots when the connection ends is told by the table: its epoch and its futex have moved. */
+Test(disconnect, wakes_who_waits_for_slots) {
+    struct Shape shape = peer_shape(KIND_MEMORY, 1);
+    struct PeerSlab slab;
+    struct Peer peer;
+    uint32_t seen, epoch;
+
+    rig_open(NULL);
+    peer_open(&peer, rig.daemon.socket);
+    peer_open_slab(&peer, &shape, 1, &slab);
+    peer_take(&peer, &slab); /* so that it is not let go at once */
+    seen = atomic_load(&peer.table->header.futex);
+    epoch = atomic_load(&peer.table->header.epoch);
+    peer_close_slab_id(&peer, slab.id + 1); /* it has no such slab: it is cut off */
+    while (atomic_load(&peer.table->header.epoch) == epoch) {
+        cr_assert_eq(lease_wait(peer.table, seen, RIG_AWAIT_MS * UINT64_C(1000000)), 0, "nobody woke it");
+        seen = atomic_load(&peer.table->header.futex);
+    }
+    expect_eq(atomic_load(&peer.table->header.epoch), epoch + 1);
+    peer_unmap_slab(&slab);
+    peer_close(&peer);
+    rig_close();
+}
