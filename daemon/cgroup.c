@@ -65,94 +65,6 @@ static char *cgroup_path_of(const struct Cgroups *cgroups, char *text) {
     return path && *path == '/' && path[1] && strncmp(path, "/..", 3) ? path : NULL;
 }
 
-/* ------------------------------------------------------------------------------------------------ references */
-
-static struct Cgroup *cgroup_find(const struct Cgroups *cgroups, const char *path, size_t bytes) {
-    for (struct Cgroup *cgroup = cgroups->all; cgroup; cgroup = cgroup->next)
-        if (!strncmp(cgroup->path, path, bytes) && !cgroup->path[bytes])
-            return cgroup;
-    return NULL;
-}
-
-static struct Cgroup *cgroup_new(struct Cgroups *cgroups, struct Cgroup *parent, const char *path, size_t bytes) {
-    struct Cgroup **link = &cgroups->all;
-    struct Cgroup *cgroup = cgroups->n < CGROUPS_MAX ? calloc(1, sizeof(*cgroup) + bytes + 1) : NULL;
-
-    if (!cgroup)
-        return NULL;
-    memcpy(cgroup->path, path, bytes);
-    cgroup->limit_bytes = UINT64_MAX;
-    cgroup->parent = parent;
-    if (parent)
-        parent->n_refs++;
-    while (*link)
-        link = &(*link)->next;
-    *link = cgroup;
-    cgroups->n++;
-    return cgroup;
-}
-
-struct Cgroup *cgroup_unref(struct Cgroups *cgroups, struct Cgroup *cgroup) {
-    while (cgroup && !--cgroup->n_refs) {
-        struct Cgroup **link = &cgroups->all, *parent = cgroup->parent;
-
-        while (*link != cgroup)
-            link = &(*link)->next;
-        *link = cgroup->next;
-        cgroups->n--;
-        free(cgroup);
-        cgroup = parent;
-    }
-    return NULL;
-}
-
-/* The directory of a path, behind `root`, and all above it, from the top: each holds on to the one above. */
-static struct Cgroup *cgroup_descend(struct Cgroups *cgroups, const char *path, size_t root) {
-    struct Cgroup *above = NULL, *cgroup = NULL;
-    unsigned depth = 0;
-
-    for (const char *end = path + root; end; above = cgroup) {
-        size_t bytes;
-
-        end = strchr(end + 1, '/');
-        bytes = end ? (size_t)(end - path) : strlen(path);
-        cgroup = cgroup_find(cgroups, path, bytes);
-        if (!cgroup && depth++ < CGROUP_DEPTH_MAX)
-            cgroup = cgroup_new(cgroups, above, path, bytes);
-        if (cgroup)
-            cgroup->n_refs++;
-        cgroup_unref(cgroups, above);
-        if (!cgroup)
-            return NULL;
-    }
-    return cgroup;
-}
-
-struct Cgroup *cgroup_ref(struct Cgroups *cgroups, const char *file) {
-    char text[CGROUP_PATH_BYTES], path[2 * CGROUP_PATH_BYTES];
-    const char *below;
-
-    if (!*cgroups->root || text_read(text, sizeof(text), file))
-        return NULL;
-    below = cgroup_path_of(cgroups, text);
-    if (!below)
-        return NULL;
-    snprintf(path, sizeof(path), "%s%s", cgroups->root, below);
-    return cgroup_descend(cgroups, path, strlen(cgroups->root));
-}
-
-void cgroup_charge(struct Cgroup *cgroup, uint64_t delta_bytes) {
-    for (; cgroup; cgroup = cgroup->parent)
-        cgroup->resident_bytes += delta_bytes;
-}
-
-bool cgroup_has(const struct Client *client, const void *data) {
-    for (const struct Cgroup *cgroup = client->cgroup; cgroup; cgroup = cgroup->parent)
-        if (cgroup == data)
-            return true;
-    return false;
-}
-
 /* ------------------------------------------------------------------------------------------------ files */
 
 static int cgroup_read_text(const struct Cgroup *cgroup, const char *name, char *buffer, size_t bytes) {
@@ -225,4 +137,92 @@ void cgroup_read(const struct Cgroups *cgroups, const struct Cgroup *cgroup, str
     use->limit_bytes = cgroup_read_limit(cgroups, cgroup);
     use->stalled_us = cgroups->is_v1 ? 0 : cgroup_read_stalled(cgroup);
     cgroup_read_stat(cgroups, cgroup, use);
+}
+
+/* ------------------------------------------------------------------------------------------------ references */
+
+static struct Cgroup *cgroup_find(const struct Cgroups *cgroups, const char *path, size_t bytes) {
+    for (struct Cgroup *cgroup = cgroups->all; cgroup; cgroup = cgroup->next)
+        if (!strncmp(cgroup->path, path, bytes) && !cgroup->path[bytes])
+            return cgroup;
+    return NULL;
+}
+
+static struct Cgroup *cgroup_new(struct Cgroups *cgroups, struct Cgroup *parent, const char *path, size_t bytes) {
+    struct Cgroup **link = &cgroups->all;
+    struct Cgroup *cgroup = cgroups->n < CGROUPS_MAX ? calloc(1, sizeof(*cgroup) + bytes + 1) : NULL;
+
+    if (!cgroup)
+        return NULL;
+    memcpy(cgroup->path, path, bytes);
+    cgroup->limit_bytes = cgroup_read_limit(cgroups, cgroup);
+    cgroup->parent = parent;
+    if (parent)
+        parent->n_refs++;
+    while (*link)
+        link = &(*link)->next;
+    *link = cgroup;
+    cgroups->n++;
+    return cgroup;
+}
+
+struct Cgroup *cgroup_unref(struct Cgroups *cgroups, struct Cgroup *cgroup) {
+    while (cgroup && !--cgroup->n_refs) {
+        struct Cgroup **link = &cgroups->all, *parent = cgroup->parent;
+
+        while (*link != cgroup)
+            link = &(*link)->next;
+        *link = cgroup->next;
+        cgroups->n--;
+        free(cgroup);
+        cgroup = parent;
+    }
+    return NULL;
+}
+
+/* The directory of a path, behind `root`, and all above it, from the top: each holds on to the one above. */
+static struct Cgroup *cgroup_descend(struct Cgroups *cgroups, const char *path, size_t root) {
+    struct Cgroup *above = NULL, *cgroup = NULL;
+    unsigned depth = 0;
+
+    for (const char *end = path + root; end; above = cgroup) {
+        size_t bytes;
+
+        end = strchr(end + 1, '/');
+        bytes = end ? (size_t)(end - path) : strlen(path);
+        cgroup = cgroup_find(cgroups, path, bytes);
+        if (!cgroup && depth++ < CGROUP_DEPTH_MAX)
+            cgroup = cgroup_new(cgroups, above, path, bytes);
+        if (cgroup)
+            cgroup->n_refs++;
+        cgroup_unref(cgroups, above);
+        if (!cgroup)
+            return NULL;
+    }
+    return cgroup;
+}
+
+struct Cgroup *cgroup_ref(struct Cgroups *cgroups, const char *file) {
+    char text[CGROUP_PATH_BYTES], path[2 * CGROUP_PATH_BYTES];
+    const char *below;
+
+    if (!*cgroups->root || text_read(text, sizeof(text), file))
+        return NULL;
+    below = cgroup_path_of(cgroups, text);
+    if (!below)
+        return NULL;
+    snprintf(path, sizeof(path), "%s%s", cgroups->root, below);
+    return cgroup_descend(cgroups, path, strlen(cgroups->root));
+}
+
+void cgroup_charge(struct Cgroup *cgroup, uint64_t delta_bytes) {
+    for (; cgroup; cgroup = cgroup->parent)
+        cgroup->resident_bytes += delta_bytes;
+}
+
+bool cgroup_has(const struct Client *client, const void *data) {
+    for (const struct Cgroup *cgroup = client->cgroup; cgroup; cgroup = cgroup->parent)
+        if (cgroup == data)
+            return true;
+    return false;
 }

@@ -63,9 +63,11 @@ static bool pressure_changes(const struct Cgroup *cgroup, const struct CgroupUse
 static void pressure_pause(struct Cgroup *cgroup, const struct CgroupUse *use, bool near, uint64_t now_ms) {
     uint64_t most_ms = near ? PRESSURE_NEAR_MAX_MS : PRESSURE_PAUSE_MAX_MS;
 
-    if (near && pressure_changes(cgroup, use))
+    if (use->limit_bytes == UINT64_MAX && cgroup->pause_ms < PRESSURE_NONE_MS)
+        cgroup->pause_ms = PRESSURE_NONE_MS;
+    else if (near && pressure_changes(cgroup, use))
         cgroup->pause_ms = PRESSURE_NEAR_MS;
-    else if (!cgroup->pause_ms || pressure_changes(cgroup, use))
+    else if (!cgroup->pause_ms || (use->limit_bytes != UINT64_MAX && pressure_changes(cgroup, use)))
         cgroup->pause_ms = PRESSURE_NEAR_MAX_MS;
     else
         cgroup->pause_ms = 2 * cgroup->pause_ms < most_ms ? 2 * cgroup->pause_ms : most_ms;
@@ -91,7 +93,8 @@ static void pressure_look_at(struct Pool *pool, struct Cgroup *cgroup, uint64_t 
 }
 
 static bool pressure_is_due(const struct Cgroup *cgroup, uint64_t now_ms) {
-    return now_ms >= cgroup->look_ms || cgroup->resident_bytes != cgroup->seen_resident_bytes;
+    return now_ms >= cgroup->look_ms ||
+           (cgroup->limit_bytes != UINT64_MAX && cgroup->resident_bytes != cgroup->seen_resident_bytes);
 }
 
 uint64_t pressure_look(struct Pool *pool, uint64_t now_ms) {
@@ -103,6 +106,9 @@ uint64_t pressure_look(struct Pool *pool, uint64_t now_ms) {
     if (ask.bytes)
         trim_warm(pool, &ask, now_ms);
     for (struct Cgroup *cgroup = pool->cgroups.all; cgroup; cgroup = cgroup->next) {
+        /* Its limit was read when it was met first. */
+        if (!cgroup->look_ms && cgroup->limit_bytes == UINT64_MAX)
+            pressure_pause(cgroup, &(struct CgroupUse){.limit_bytes = UINT64_MAX}, false, now_ms);
         if (cgroup->resident_bytes && pressure_is_due(cgroup, now_ms))
             pressure_look_at(pool, cgroup, now_ms);
         if (cgroup->resident_bytes && cgroup->look_ms < next_ms)

@@ -18,6 +18,7 @@
 
 #define PRESSURE_NEAR_MS 200       /* from one look at a cgroup to the next: near its limit and changing, */
 #define PRESSURE_NEAR_MAX_MS 1000  /* near and not changing, */
+#define PRESSURE_NONE_MS 8000      /* without a limit, at first, */
 #define PRESSURE_PAUSE_MAX_MS 64000 /* and far from it, as long as its clients hold what they held */
 
 /* Look at the budget, and at the cgroups whose turn it is. Returns for how long nothing needs to be looked at. */

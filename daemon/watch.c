@@ -118,11 +118,10 @@ static uint64_t least(uint64_t a, uint64_t b) {
 }
 
 /* Whoever does nothing costs next to nothing: the pauses grow, but no pages are to be given back late for that. */
-static uint64_t watch_pause_ms(struct Watch *watch, uint64_t pressure_ms) {
+static uint64_t watch_pause_ms(const struct Watch *watch, bool quiet, uint64_t pressure_ms) {
     const struct Pool *pool = &watch->server->pool;
-    uint64_t ms = watch_is_quiet(watch) ? least(2 * watch->tick_ms, WATCH_MAX_MS) : WATCH_MS;
+    uint64_t ms = quiet ? least(2 * watch->tick_ms, WATCH_MAX_MS) : WATCH_MS;
 
-    watch->pulse = watch_pulse(watch);
     if (pool->bounds.idle_trim_ms && pool->resident_bytes)
         ms = least(ms, pool->bounds.idle_trim_ms > WATCH_MS ? pool->bounds.idle_trim_ms : WATCH_MS);
     return least(ms, pressure_ms);
@@ -138,13 +137,17 @@ static void watch_tick_in(struct Watch *watch, uint64_t ms) {
 static void watch_on_tick(uv_timer_t *timer) {
     struct Watch *watch = timer->data;
     uint64_t now_ms = watch_now_ms(), pressure_ms;
+    bool quiet;
 
     server_resume_listeners(watch->server);
     watch_sessions(watch);
     pressure_ms = watch_memory(watch, now_ms);
     watch_log_trims(watch, now_ms);
-    server_tell_status(watch->server);
-    watch_tick_in(watch, watch_pause_ms(watch, pressure_ms));
+    quiet = watch_is_quiet(watch);
+    if (!quiet)
+        server_tell_status(watch->server);
+    watch->pulse = watch_pulse(watch);
+    watch_tick_in(watch, watch_pause_ms(watch, quiet, pressure_ms));
 }
 
 static bool watch_wants_tick(const struct Watch *watch) {

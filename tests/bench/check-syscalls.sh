@@ -52,8 +52,10 @@ check_daemon() {
         slices=$4 run=$5 seconds=$(($6 / 1000000000)) cycles=$1
         [ "$slices" -gt $((seconds + 1)) ] || break
     done
-    # Three seconds hold three ticks, and a fourth when they begin and end at one. A busy machine makes it more seconds.
-    [ -n "$slices" ] && [ "$slices" -le $((seconds + 1)) ] && [ "$run" -le $((seconds * 1000000)) ]
+    # Three seconds hold three ticks, and a fourth when they begin and end at one. A busy machine makes it more seconds. What
+    # a tick costs is for `make bench` to say: to wake at all takes a virtual machine up to 2 ms, and this long nothing may
+    # run that cycles have a part in.
+    [ -n "$slices" ] && [ "$slices" -le $((seconds + 1)) ] && [ "$run" -le $((slices * 5000000)) ]
     verdict $? "daemon: ran ${slices:-?} times, ${run:-?} ns in all, during $seconds s of ${cycles:-?} cycles; \
 its tick is once a second"
 }

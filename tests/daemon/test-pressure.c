@@ -45,10 +45,13 @@ static uint64_t pages_of(struct Slab *slab) {
     return slab->resident_bytes / PAGE;
 }
 
-/* A cgroup as it would be with so many pages in all, and in slabs. */
+/* A cgroup as it would be with so many pages in all, and in slabs; and its turn has come. */
 static void say(const char *name, uint64_t limit, uint64_t used, uint64_t shmem, uint64_t stalled_us) {
     char file[64];
 
+    for (struct Cgroup *cgroup = pool.cgroups.all; cgroup; cgroup = cgroup->next)
+        if (cgroup->limit_bytes == UINT64_MAX)
+            cgroup->look_ms = 1;
     snprintf(file, sizeof(file), "%s/memory.max", name);
     hierarchy_write(&hierarchy, file, "%lu\n", limit * PAGE);
     snprintf(file, sizeof(file), "%s/memory.current", name);
