@@ -25,6 +25,12 @@ static void wire_attach(struct msghdr *header, union WireControl *control, const
     memcpy(CMSG_DATA(cmsg), fds, sizeof(int) * n_fds);
 }
 
+/* Nothing in it can be long: its size, which takes as long to find out as to pack it, needs no look. */
+static bool wire_is_short(const WireMessage *message) {
+    return message->body_case == WASMPOOL__PACKET__BODY_WANT || message->body_case == WASMPOOL__PACKET__BODY_GRANTED ||
+           message->body_case == WASMPOOL__PACKET__BODY_KICK || message->body_case == WASMPOOL__PACKET__BODY_ACK;
+}
+
 int wire_send(int socket, const WireMessage *message, const int *fds, size_t n_fds) {
     uint8_t bytes[WIRE_BYTES_MAX];
     union WireControl control;
@@ -32,7 +38,7 @@ int wire_send(int socket, const WireMessage *message, const int *fds, size_t n_f
     struct msghdr header = {.msg_iov = &vector, .msg_iovlen = 1};
     ssize_t sent;
 
-    if (wasmpool__packet__get_packed_size(message) > sizeof(bytes))
+    if (!wire_is_short(message) && wasmpool__packet__get_packed_size(message) > sizeof(bytes))
         return WIRE_E_OVERSIZED;
     vector.iov_len = wasmpool__packet__pack(message, bytes);
     if (n_fds)

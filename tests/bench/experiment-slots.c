@@ -203,11 +203,15 @@ static void slots_run(void) {
         slots_cycle(&few);
         slots_cycle(&many);
     }
+    /* Both daemons as far from us as each other. */
+    if (experiment_pin(few.daemon.pid, 0) && experiment_pin(many.daemon.pid, 0))
+        experiment_pin(0, 0);
     for (unsigned i = 0; i < SLOTS_SLABS; i++) {
         slots_grant(&few);
         slots_grant(&many);
     }
     slots_revoke(&few, &many);
+    experiment_unpin();
     slots_stop(&few);
     slots_stop(&many);
     slots_print("slots-cycle", &few.cycle, &many.cycle, 1, 1.2);

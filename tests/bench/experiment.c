@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -60,6 +61,7 @@ double times_quantile(struct Times *times, double part) {
 /* ------------------------------------------------------------------------------------------------ echo */
 
 #define ECHO_BYTES 64 /* of the order of a Want and its answer */
+#define ECHO_TIMEOUT_MS 5000
 
 static void echo_answer(void *argument) {
     int fd = *(const int *)argument;
@@ -81,9 +83,12 @@ void echo_open(struct Echo *echo) {
 }
 
 void echo_trip(struct Echo *echo) {
+    struct pollfd poll_fd = {.fd = echo->fd, .events = POLLIN};
     char packet[ECHO_BYTES] = {0};
 
+    /* As whoever does not wait for ever for an answer. */
     host_demand(send(echo->fd, packet, sizeof(packet), MSG_NOSIGNAL) == sizeof(packet) &&
+                    poll(&poll_fd, 1, ECHO_TIMEOUT_MS) == 1 &&
                     recv(echo->fd, packet, sizeof(packet), 0) == sizeof(packet),
                 "round trip: %s", strerror(errno));
 }
