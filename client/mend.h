@@ -4,7 +4,7 @@
 
 /* Make bytes what they were by writing only those that differ. Where few do, and more are looked at than the first level
  * of cache holds, that takes half the time of writing all, since lines that are only read need not be written back; where
- * most do it takes twice the time. Whoever calls measures. Needs AVX2; writes all without it. */
+ * most do it takes twice the time. Whoever calls measures. Needs AVX-512 or AVX2; writes all without. */
 
 #include <stddef.h>
 #include <stdint.h>
