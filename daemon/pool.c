@@ -15,8 +15,8 @@ void pool_init(struct Pool *pool, const struct Limits *limits, const struct Pool
 }
 
 void pool_deinit(struct Pool *pool) {
-    assert(!pool->clients && !pool->users && !pool->gauges.n && !pool->reclaims && !pool->n_backings && !pool->wants && !pool->n_woken &&
-           !pool->images.n_open);
+    assert(!pool->clients && !pool->users && !pool->wants && !pool->n_woken);
+    assert(!pool->gauges.n && !pool->reclaims && !pool->n_backings && !pool->images.n_open);
     quotas_deinit(&pool->quotas);
     gauges_deinit(&pool->gauges);
     free(pool->shares);
