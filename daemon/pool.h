@@ -6,7 +6,7 @@
  *
  * The core (pool, user, client, slab, image, gauge, quota, grant, share, want, trim, cgroup, pressure, reclaim) knows no
  * socket, no loop and no clock: it is given arguments and returns outcomes. Whoever drives it has one thread for it.
- * Ownership: Pool > User (by reference) and Client > Slab.
+ * Ownership: Pool > User (by reference) and Client > Slab; User > Image.
  */
 
 #include "daemon/cgroup.h"
