@@ -86,6 +86,9 @@ static int pool_make_slab(struct wasmpool *pool, uint32_t capacity, struct Slab 
     memset(slab, 0, sizeof(*slab) + capacity * sizeof(struct Slot));
     slab->capacity = capacity;
     slab->number = pool->n_slabs++;
+    /* For good: whoever comes late to a slot of a record that is used again reads it. */
+    for (uint32_t i = 0; i < capacity; i++)
+        slab->slots[i].slab = slab;
     *slabp = slab;
     return 0;
 }
@@ -112,7 +115,6 @@ int pool_new_slab(struct wasmpool *pool, struct Shelf *shelf, const struct Shape
     for (uint32_t i = 0; i < shape->count; i++) {
         struct Slot *slot = &slab->slots[i];
 
-        slot->slab = slab;
         slot->where = SLOT_AWAY;
         slot->generation = UINT64_MAX;
         slot->accessible = 0;
