@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "client/image.h"
 
+#include "client/mapping.h"
 #include "client/mend.h"
 #include "shared/limits.h"
 
@@ -72,10 +73,6 @@ bool images_are_possible(const struct wasmpool_module *module) {
 }
 
 /* ------------------------------------------------------------------------------------------------ making one */
-
-static uint64_t host_page(void) {
-    return (uint64_t)sysconf(_SC_PAGESIZE);
-}
 
 static bool page_is_zero(const uint8_t *page, uint64_t bytes) {
     return !page[0] && !memcmp(page, page + 1, bytes - 1);

@@ -8,6 +8,12 @@
 #include "client/failure.h"
 #include "shared/shape.h"
 
+#include <unistd.h>
+
+static inline uint64_t host_page(void) {
+    return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 struct Mapping {
     uint8_t *base; /* NULL: instances, or unmapped */
     uint64_t bytes;

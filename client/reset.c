@@ -17,9 +17,15 @@ static void reset_holds(struct Slot *slot, const struct Image *image) {
     slot->image_end = image ? image->end : 0;
 }
 
+/* Give back what the slot has from there on. */
+static int reset_punch(const struct Taken *taken, uint64_t from) {
+    const struct Slab *slab = taken->slab;
+
+    return memfd_punch(slab->fd, shape_slot_offset(&slab->shape, taken->index) + from, slab->shape.slot_bytes - from);
+}
+
 int reset_empty(struct Taken *taken) {
-    struct Slab *slab = taken->slab;
-    int r = memfd_punch(slab->fd, shape_slot_offset(&slab->shape, taken->index), slab->shape.slot_bytes);
+    int r = reset_punch(taken, 0);
 
     reset_holds(taken->slot, NULL);
     track_forget(taken->slot->track);
@@ -73,7 +79,6 @@ static void reset_is_clean(struct Slot *slot, const struct Image *image) {
 
 /* Whatever is known of it. */
 static int reset_existing(struct Taken *taken, const struct ResetAsk *ask, uint64_t keep) {
-    struct Slab *slab = taken->slab;
     int64_t done;
 
     track_forget(taken->slot->track);
@@ -83,9 +88,7 @@ static int reset_existing(struct Taken *taken, const struct ResetAsk *ask, uint6
     done = reset_extents(taken, ask->image, 0, ask->used, keep);
     if (done < 0 || (ask->image && (uint64_t)done < ask->image->end))
         return reset_empty(taken);
-    if ((uint64_t)done < ask->used &&
-        memfd_punch(slab->fd, shape_slot_offset(&slab->shape, taken->index) + (uint64_t)done,
-                    slab->shape.slot_bytes - (uint64_t)done))
+    if ((uint64_t)done < ask->used && reset_punch(taken, (uint64_t)done))
         return reset_empty(taken);
     reset_is_clean(taken->slot, ask->image);
     return 0;
@@ -191,10 +194,7 @@ static int reset_grown(struct Taken *taken, const struct ResetAsk *ask) {
     done = reset_extents(taken, ask->image, ask->initial, ask->used, ask->keep - ask->initial);
     if (done < 0)
         return (int)done;
-    if ((uint64_t)done == ask->used)
-        return 0;
-    return memfd_punch(taken->slab->fd, shape_slot_offset(&taken->slab->shape, taken->index) + (uint64_t)done,
-                       taken->slab->shape.slot_bytes - (uint64_t)done);
+    return (uint64_t)done == ask->used ? 0 : reset_punch(taken, (uint64_t)done);
 }
 
 static void reset_write_hot(struct Track *track, uint8_t *base, bool timed) {
@@ -228,7 +228,7 @@ static int reset_hot(struct Taken *taken, const struct ResetAsk *ask, const stru
     if (timed) {
         sample.ns = clock_now_ns() - start_ns;
         sample.hot = track->n_pages;
-        sample.pages = (uint32_t)(ask->initial / (uint64_t)sysconf(_SC_PAGESIZE));
+        sample.pages = (uint32_t)(ask->initial / host_page());
         planner_learn(ask->planner, &sample);
         track->ns = sample.ns;
     }
@@ -285,7 +285,7 @@ int reset_slot(struct Taken *taken, const struct ResetAsk *asked) {
     int r;
 
     taken->slot->provenance = PROVENANCE_UNKNOWN;
-    ask.keep -= ask.keep % (uint64_t)sysconf(_SC_PAGESIZE);
+    ask.keep -= ask.keep % host_page();
     r = reset_keep(taken, &ask);
     if (!r || ask.keep >= ask.used)
         return r;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "client/track.h"
 
+#include "client/mapping.h"
 #include "client/mend.h"
 #include "client/planner.h"
 
@@ -15,10 +16,6 @@
 #define TRACK_AGE_MAX (1 << 20)
 
 #define TRACK_ROOM 16 /* for runs, at first */
-
-static uint64_t host_page(void) {
-    return (uint64_t)sysconf(_SC_PAGESIZE);
-}
 
 struct Track *track_new(void) {
     struct Track *track = calloc(1, sizeof(*track));

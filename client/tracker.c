@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "client/tracker.h"
 
+#include "client/mapping.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
@@ -34,10 +36,6 @@ struct PagemapScan {
 #define PAGEMAP_CHECK_ASYNC (UINT64_C(1) << 1) /* refuse what is not watched, whose pages would all count as written */
 
 #define TRACKER_REGIONS 64 /* of one call of the scan, which goes on where it stopped */
-
-static uint64_t host_page(void) {
-    return (uint64_t)sysconf(_SC_PAGESIZE);
-}
 
 uint64_t tracker_count(void) {
     struct rusage usage;
