@@ -16,7 +16,7 @@
 
 #define STOPPED_SLOTS 64
 #define STOPPED_PAGES 16
-#define STOPPED_ROUNDS 8
+#define STOPPED_ROUNDS 32 /* the first want of each, whose caches are cold, is one of STOPPED_SLOTS */
 
 struct StoppedCase {
     const struct PrivateDaemon *daemon;
