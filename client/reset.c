@@ -106,20 +106,20 @@ static void reset_write_small(const struct Taken *taken, const struct ResetAsk *
 
 /* Without a system call, but for a clock's now and then. */
 static int reset_small(struct Taken *taken, const struct ResetAsk *ask) {
+    struct TrialTurn turn = {.way = 1};
     struct Slot *slot = taken->slot;
-    bool timed, mends;
     uint64_t start_ns;
 
     slot_announce_reset(taken->entry, LEASE_RESET_SMALL, 0, 0);
     if (!slot->track)
         slot->track = track_new();
     track_forget(slot->track);
-    timed = slot->track && !(++slot->track->turn % PLANNER_EVERY);
-    mends = slot->track && !(ask->used % MEND_BYTES) && track_mends(slot->track, timed);
-    start_ns = timed ? clock_now_ns() : 0;
-    reset_write_small(taken, ask, mends);
-    if (timed)
-        track_learn(slot->track, mends, clock_now_ns() - start_ns);
+    if (slot->track && !(ask->used % MEND_BYTES))
+        turn = trial_turn(&slot->track->writing, ++slot->track->turn);
+    start_ns = turn.timed ? clock_now_ns() : 0;
+    reset_write_small(taken, ask, !turn.way);
+    if (turn.timed)
+        trial_learn(&slot->track->writing, turn.way, clock_now_ns() - start_ns);
     reset_is_clean(slot, ask->image);
     return 0;
 }
@@ -197,13 +197,13 @@ static int reset_grown(struct Taken *taken, const struct ResetAsk *ask) {
     return (uint64_t)done == ask->used ? 0 : reset_punch(taken, (uint64_t)done);
 }
 
-static void reset_write_hot(struct Track *track, uint8_t *base, bool timed) {
-    bool mends = track_mends(track, timed);
-    uint64_t start_ns = timed ? clock_now_ns() : 0;
+static void reset_write_hot(struct Track *track, uint8_t *base) {
+    struct TrialTurn turn = trial_turn(&track->writing, track->turn);
+    uint64_t start_ns = turn.timed ? clock_now_ns() : 0;
 
-    track_restore(track, base, mends);
-    if (timed)
-        track_learn(track, mends, clock_now_ns() - start_ns);
+    track_restore(track, base, !turn.way);
+    if (turn.timed)
+        trial_learn(&track->writing, turn.way, clock_now_ns() - start_ns);
 }
 
 static int reset_hot(struct Taken *taken, const struct ResetAsk *ask, const struct Tracker *tracker,
@@ -220,7 +220,7 @@ static int reset_hot(struct Taken *taken, const struct ResetAsk *ask, const stru
         r = reset_look(taken, ask, tracker);
     if (r)
         return r;
-    reset_write_hot(track, base, timed);
+    reset_write_hot(track, base);
     r = reset_grown(taken, ask);
     if (r)
         return r;

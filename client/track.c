@@ -3,7 +3,6 @@
 
 #include "client/mapping.h"
 #include "client/mend.h"
-#include "client/planner.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -111,18 +110,6 @@ void track_restore(const struct Track *track, uint8_t *base, bool mends) {
 
         run_restore(run, base + run->page * page, run->pages * page, mends);
     }
-}
-
-bool track_mends(const struct Track *track, bool timed) {
-    bool mends = track->mend_ns <= track->write_ns;
-
-    return timed && track->turn / PLANNER_EVERY % TRACK_TRIES == 0 ? !mends : mends;
-}
-
-void track_learn(struct Track *track, bool mends, uint64_t ns) {
-    uint64_t *average = mends ? &track->mend_ns : &track->write_ns;
-
-    *average = *average ? (3 * *average + ns) / 4 : ns;
 }
 
 int track_age(struct Track *track, const struct Tracker *tracker, uint8_t *base) {

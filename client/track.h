@@ -12,6 +12,7 @@
 
 #include "client/image.h"
 #include "client/tracker.h"
+#include "client/trial.h"
 
 #define TRACK_RUNS_MAX 1024 /* of hot pages: beyond that a slot is reset as a whole */
 
@@ -20,8 +21,6 @@ struct TrackRun {
     uint32_t page, pages;
     const uint8_t *source; /* of the image; NULL: they are zero */
 };
-
-#define TRACK_TRIES 4
 
 struct Track {
     uint64_t armed;    /* bytes from the slot's start; 0: nothing is known */
@@ -34,7 +33,7 @@ struct Track {
     uint32_t n_before; /* hot ones then */
     uint32_t turn;     /* resets: see planner.h */
     uint64_t ns;       /* that the last one took that was timed */
-    uint64_t write_ns, mend_ns; /* and what writing back took, all or what differs; averages, 0: not known */
+    struct Trial writing; /* back: 0, what differs, or 1, all */
     struct TrackRun *runs;
 };
 
@@ -59,11 +58,6 @@ int track_look(struct Track *track, const struct Tracker *tracker, const uint8_t
 
 /* Write the hot pages back: all of them, or what differs. */
 void track_restore(const struct Track *track, uint8_t *base, bool mends);
-
-/* Whether to write only what differs, in this turn: as it took less time when both were timed. The other way is tried in
- * one of TRACK_TRIES timed turns, which costs less than 1 %. */
-bool track_mends(const struct Track *track, bool timed);
-void track_learn(struct Track *track, bool mends, uint64_t ns);
 
 /* They were written back: arm them again if it is time. 0 or a negative errno: nothing is known. */
 int track_age(struct Track *track, const struct Tracker *tracker, uint8_t *base);
