@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "client/reset.h"
 
+#include "client/keep.h"
 #include "client/mend.h"
 #include "client/pool.h"
 #include "client/slot.h"
@@ -177,11 +178,14 @@ static bool reset_is_still(struct Track *track, enum ResetWay way, struct Planne
     return sample->still && way == RESET_COUNT;
 }
 
+/* A page that is read for the first time is a fault, too: where nothing has become hot, none is there that was not. */
 static int reset_look(struct Taken *taken, const struct ResetAsk *ask, const struct Tracker *tracker) {
     uint64_t start_ns = clock_now_ns();
     int r = track_look(taken->slot->track, tracker, slab_slot_base(taken->slab, taken->index), ask->image);
 
     planner_learn_scan(ask->planner, clock_now_ns() - start_ns);
+    if (!r && ask->initial > ask->keep && keep_is_exceeded(taken, ask->initial, ask->keep))
+        return -ENOSPC;
     return r;
 }
 
@@ -191,7 +195,8 @@ static int reset_grown(struct Taken *taken, const struct ResetAsk *ask) {
 
     if (ask->used <= ask->initial)
         return 0;
-    done = reset_extents(taken, ask->image, ask->initial, ask->used, ask->keep - ask->initial);
+    done = reset_extents(taken, ask->image, ask->initial, ask->used,
+                         ask->keep > ask->initial ? ask->keep - ask->initial : 0);
     if (done < 0)
         return (int)done;
     return (uint64_t)done == ask->used ? 0 : reset_punch(taken, (uint64_t)done);
@@ -204,6 +209,16 @@ static void reset_write_hot(struct Track *track, uint8_t *base) {
     track_restore(track, base, !turn.way);
     if (turn.timed)
         trial_learn(&track->writing, turn.way, clock_now_ns() - start_ns);
+}
+
+/* What became hot and is not used any more falls out, and what fell out the time before goes. */
+static void reset_age(const struct Taken *taken, const struct ResetAsk *ask, const struct Tracker *tracker) {
+    struct Track *track = taken->slot->track;
+
+    if (keep_give_back(taken, tracker, ask->image))
+        track_forget(track);
+    else
+        track_arm_again(track, tracker, slab_slot_base(taken->slab, taken->index));
 }
 
 static int reset_hot(struct Taken *taken, const struct ResetAsk *ask, const struct Tracker *tracker,
@@ -233,7 +248,8 @@ static int reset_hot(struct Taken *taken, const struct ResetAsk *ask, const stru
         track->ns = sample.ns;
     }
     slot_announce_reset(taken->entry, way == RESET_SCAN ? LEASE_RESET_SCAN : LEASE_RESET_COUNT, track->n_pages, track->ns);
-    track_age(track, tracker, base);
+    if (track_ages(track))
+        reset_age(taken, ask, tracker);
     return 0;
 }
 
@@ -254,29 +270,28 @@ static int reset_tracked(struct Taken *taken, const struct ResetAsk *ask, const 
 /* ------------------------------------------------------------------------------------------------ all in all */
 
 /* All pages of a slot are written anyway: whether they were is not asked for. Now and then one is timed. */
-static int reset_planned_whole(struct Taken *taken, const struct ResetAsk *ask) {
+static int reset_planned_whole(struct Taken *taken, const struct ResetAsk *ask, bool fits) {
     struct Track *track = taken->slot->track;
 
     if (track && !(++track->turn % PLANNER_EVERY))
         planner_learn(ask->planner, &(struct PlannerSample){0});
-    return reset_whole(taken, ask);
+    return fits ? reset_whole(taken, ask) : reset_existing(taken, ask, ask->keep);
 }
 
 static int reset_keep(struct Taken *taken, const struct ResetAsk *ask) {
     const struct Tracker *tracker = NULL;
+    bool fits = ask->used <= ask->keep;
     enum ResetWay way;
 
-    if (ask->used > ask->keep)
-        return reset_existing(taken, ask, ask->keep);
-    if (ask->used <= RESET_SMALL_BYTES)
+    if (fits && ask->used <= RESET_SMALL_BYTES)
         return reset_small(taken, ask);
-    if (ask->planner && ask->initial)
+    if (ask->keep && ask->planner && ask->initial)
         tracker = pool_tracker(taken->slab->shelf->pool);
     if (!tracker)
-        return ask->used <= RESET_ZERO_BYTES ? reset_whole(taken, ask) : reset_existing(taken, ask, ask->keep);
+        return fits && ask->used <= RESET_ZERO_BYTES ? reset_whole(taken, ask) : reset_existing(taken, ask, ask->keep);
     way = planner_way(ask->planner);
     if (way == RESET_WHOLE)
-        return reset_planned_whole(taken, ask);
+        return reset_planned_whole(taken, ask, fits);
     return reset_tracked(taken, ask, tracker, tracker->way == TRACKER_SCAN ? RESET_SCAN : way);
 }
 

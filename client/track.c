@@ -112,12 +112,10 @@ void track_restore(const struct Track *track, uint8_t *base, bool mends) {
     }
 }
 
-int track_age(struct Track *track, const struct Tracker *tracker, uint8_t *base) {
+int track_arm_again(struct Track *track, const struct Tracker *tracker, uint8_t *base) {
     uint64_t page = host_page();
     int r = 0;
 
-    if (++track->age < track->age_max)
-        return 0;
     if (track->n_pages < track->n_before)
         track->age_max = TRACK_AGE_MIN;
     else if (track->age_max < TRACK_AGE_MAX)

@@ -59,7 +59,12 @@ int track_look(struct Track *track, const struct Tracker *tracker, const uint8_t
 /* Write the hot pages back: all of them, or what differs. */
 void track_restore(const struct Track *track, uint8_t *base, bool mends);
 
-/* They were written back: arm them again if it is time. 0 or a negative errno: nothing is known. */
-int track_age(struct Track *track, const struct Tracker *tracker, uint8_t *base);
+/* They were written back, once more. Is it time to arm them again? */
+static inline bool track_ages(struct Track *track) {
+    return ++track->age >= track->age_max;
+}
+
+/* Do so. 0 or a negative errno: nothing is known. */
+int track_arm_again(struct Track *track, const struct Tracker *tracker, uint8_t *base);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "client/allocator.h"
 #include "client/reset.h"
+#include "shared/memfd.h"
 #include "tests/client/fixture.h"
 
 #include <errno.h>
@@ -136,6 +137,84 @@ Test(track, lets_pages_fall_out_that_are_not_used_any_more) {
     expect_eq(reset(&all, all.image, BYTES), 0);
     expect_eq(all.taken.slot->track->n_pages, 1);
     expect_image(&all);
+    case_close(&all);
+}
+
+static uint64_t resident_of(const struct Case *all) {
+    const struct Slab *slab = all->taken.slab;
+    uint64_t resident;
+    bool whole;
+
+    cr_assert_eq(memfd_resident(slab->fd, shape_slot_offset(&slab->shape, all->taken.index), 2 * BYTES, PAGES, &resident,
+                                &whole), 0);
+    return resident;
+}
+
+/* Resident stays what is used: pages that were written once, or only read, go back when the others are armed again. */
+Test(track, gives_pages_back_that_are_not_used_any_more) {
+    struct Case all;
+
+    if (!case_open(&all))
+        return;
+    memset(base_of(&all), 1, BYTES);
+    cr_assert_eq(reset(&all, all.image, BYTES), 0);
+    expect_eq(resident_of(&all), BYTES);
+    warm(&all, all.image);
+    all.taken.slot->track->age_max = all.taken.slot->track->age + 1;
+    base_of(&all)[15 * PAGE] = base_of(&all)[50 * PAGE] = base_of(&all)[52 * PAGE] = 1;
+    expect_eq(reset(&all, all.image, BYTES), 0);
+    expect_eq(resident_of(&all), 13 * PAGE); /* the image's 11, and two of those that were hot */
+    /* What went back and is written again is noticed. */
+    base_of(&all)[15 * PAGE] = base_of(&all)[50 * PAGE] = base_of(&all)[51 * PAGE] = base_of(&all)[BYTES - 1] = 1;
+    expect_eq(reset(&all, all.image, BYTES), 0);
+    expect_eq(all.taken.slot->track->armed, BYTES);
+    expect_eq(all.taken.slot->track->n_pages, 4);
+    expect_image(&all);
+    case_close(&all);
+}
+
+static int reset_keeping(struct Case *all, uint64_t keep) {
+    return reset_slot(&all->taken, &(struct ResetAsk){
+        .image = all->image, .used = BYTES, .keep = keep, .planner = &all->planner, .initial = BYTES});
+}
+
+/* What may stay is counted in pages that there are, not in how large a memory is. (Reading all of it would make them.) */
+Test(track, of_a_memory_larger_than_may_be_kept_goes_on_while_its_pages_fit) {
+    struct Case all;
+
+    if (!case_open(&all))
+        return;
+    for (int i = 0; i < 4; i++) {
+        base_of(&all)[50 * PAGE] = 1;
+        expect_eq(reset_keeping(&all, 20 * PAGE), 0);
+    }
+    expect_eq(all.taken.slot->track->n_pages, 1);
+    base_of(&all)[50 * PAGE] = 1;
+    expect_eq(reset_keeping(&all, 20 * PAGE), 0);
+    expect_eq(resident_of(&all), 12 * PAGE);
+    /* 50 more are too many. */
+    memset(base_of(&all) + 110 * PAGE, 1, 50 * PAGE);
+    expect_eq(reset_keeping(&all, 20 * PAGE), 0);
+    cr_expect_leq(resident_of(&all), 20 * PAGE);
+    reset_fill(&all.taken, all.image);
+    expect_image(&all);
+    case_close(&all);
+}
+
+/* Also where they were only read. */
+Test(track, of_a_memory_larger_than_may_be_kept_counts_pages_that_were_read) {
+    struct Case all;
+
+    if (!case_open(&all))
+        return;
+    for (int i = 0; i < 4; i++) {
+        base_of(&all)[50 * PAGE] = 1;
+        expect_eq(reset_keeping(&all, 20 * PAGE), 0);
+    }
+    for (uint64_t page = 110; page < 160; page++)
+        cr_assert_eq(((volatile uint8_t *)base_of(&all))[page * PAGE], 0);
+    expect_eq(reset_keeping(&all, 20 * PAGE), 0);
+    cr_expect_leq(resident_of(&all), 20 * PAGE);
     case_close(&all);
 }
 

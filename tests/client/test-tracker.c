@@ -4,19 +4,15 @@
  * cannot see. Where a kernel that changes makes one of the latter fail, the contract can become wider. */
 
 #include "client/tracker.h"
+#include "tests/support/refusal.h"
 #include "tests/support/test.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -420,15 +416,7 @@ Test(tracker, goes_no_further_than_is_wanted) {
 
 /* A child in which a system call fails, whatever it is asked for. */
 static void refuse(uint32_t number, uint32_t with) {
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | with),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
-
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+    if (!refusals_install(&(struct Refusal){number, REFUSAL_ANY, 0, with}, 1))
         _exit(97);
 }
 

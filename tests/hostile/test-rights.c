@@ -3,15 +3,11 @@
 /* File descriptors that nobody asked for; on this kernel, and on an older one that a filter of system calls plays. */
 
 #include "shared/features.h"
+#include "tests/support/refusal.h"
 #include "tests/support/rig.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -96,28 +92,17 @@ Test(rights, of_a_sender_are_refused_by_the_kernel) {
 
 /* ------------------------------------------------------------------------------------------------ older kernel */
 
-#define RULE(CALL, ARGUMENT, VALUE, ERRNO)                                                                             \
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),                                             \
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CALL, 0, 3),                                                               \
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[ARGUMENT])),                             \
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, VALUE, 0, 1),                                                              \
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (ERRNO))
-
 /* What Linux 6.1 answers: no SO_PASSRIGHTS, no SO_PEERPIDFD, no MFD_NOEXEC_SEAL, no cachestat. */
 static void play_older_kernel(void) {
-    struct sock_filter filter[] = {
-        RULE(SYS_setsockopt, 2, 83, ENOPROTOOPT),
-        RULE(SYS_getsockopt, 2, 77, ENOPROTOOPT),
-        RULE(SYS_memfd_create, 1, 1 | 8, EINVAL),
-        RULE(SYS_memfd_create, 1, 1 | 2 | 8, EINVAL),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 451, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    static const struct Refusal refusals[] = {
+        {SYS_setsockopt, 2, 83, ENOPROTOOPT},
+        {SYS_getsockopt, 2, 77, ENOPROTOOPT},
+        {SYS_memfd_create, 1, 1 | 8, EINVAL},
+        {SYS_memfd_create, 1, 1 | 2 | 8, EINVAL},
+        {451, REFUSAL_ANY, 0, ENOSYS},
     };
-    struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
 
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+    if (!refusals_install(refusals, sizeof(refusals) / sizeof(refusals[0])))
         _exit(HOST_EXIT_FAILED);
 }
 

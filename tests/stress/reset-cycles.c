@@ -13,12 +13,16 @@
 #include "shared/memfd.h"
 #include "tests/stress/defect.h"
 #include "tests/stress/stress.h"
+#include "tests/support/refusal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #define PAGE 4096
@@ -27,6 +31,7 @@
 #define CYCLES 2000
 #define SORTS 6
 #define MEMORY_MAX (UINT64_C(2) << 20)
+#define PAGEMAP_SCAN_NUMBER UINT32_C(0xc0606610)
 #define ANY_WAY RESET_EXTENTS /* of a planner: another one each time */
 
 /* A sort of memory: how large it is, and its image. */
@@ -42,7 +47,8 @@ static struct wasmpool *pool;
 static enum ResetWay way;
 static unsigned cycles = CYCLES;
 static enum TrackerWay possible; /* here */
-static _Atomic unsigned n_different, n_trimmed, n_grown, n_broken, n_refused;
+static _Atomic unsigned n_different, n_trimmed, n_grown, n_broken, n_refused, n_paged_out;
+static unsigned n_swapped; /* of all runs */
 
 static uint32_t draw(uint64_t *seed) {
     *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
@@ -139,6 +145,17 @@ static void use(struct Thread *thread, struct wasmpool_memory *memory) {
         dirty(thread, memory);
 }
 
+/* Where there is swap, some pages go there. */
+static void page_out(struct Thread *thread, const struct wasmpool_memory *memory) {
+    uint64_t from = draw(&thread->seed) % (memory->current_length / PAGE) * PAGE;
+    struct sysinfo before, after;
+
+    memory->base[from] = 1;
+    sysinfo(&before);
+    n_paged_out += !madvise(memory->base + from, memory->current_length - from, MADV_PAGEOUT) && !sysinfo(&after) &&
+                   after.freeswap < before.freeswap;
+}
+
 /* What a slot's reset comes to depends on it, and on nothing that it does. */
 static void disturb(struct Thread *thread, struct Sort *sort, const struct wasmpool_memory *memory) {
     struct Taken taken;
@@ -162,24 +179,29 @@ static void cycle(struct Thread *thread) {
     }
     expect_fresh(thread, sort, &memory);
     use(thread, &memory);
+    if (draw(&thread->seed) % 16 == 0)
+        page_out(thread, &memory);
     disturb(thread, sort, &memory);
     wasmpool_deallocate_memory(pool, &memory);
 }
 
 /* ------------------------------------------------------------------------------------------------ from outside */
 
-/* As a daemon trims: an idle slot is taken back, emptied and granted again. */
+/* As a daemon trims: an idle slot is taken back, emptied and granted again. With the lock that the owner of this table has
+ * when it grants what is VACANT. */
 static void trim(struct Thread *thread) {
     struct Slab *slab = pool->memories.slabs;
     uint32_t index = draw(&thread->seed) % SLOTS;
     struct LeaseEntry *entry = slab_entry(slab, index);
     uint64_t generation = lease_generation(lease_load(entry));
 
-    if (lease_revoke(entry, generation))
-        return;
-    check(!memfd_punch(slab->fd, shape_slot_offset(&slab->shape, index), slab->shape.stride), "a slot can be punched");
-    check(!lease_grant(entry, generation + 1), "nobody else leaves VACANT");
-    n_trimmed++;
+    pthread_mutex_lock(&pool->lock);
+    if (!lease_revoke(entry, generation)) {
+        check(!memfd_punch(slab->fd, shape_slot_offset(&slab->shape, index), slab->shape.stride), "a slot can be punched");
+        check(!lease_grant(entry, generation + 1), "nobody else leaves VACANT");
+        n_trimmed++;
+    }
+    pthread_mutex_unlock(&pool->lock);
 }
 
 /* For some cycles the kernel does not do what the tracker asks: one of its descriptors is of something else. */
@@ -233,7 +255,7 @@ static void run(const char *name, const char *tracking, enum ResetWay wanted, ui
     way = wanted;
     for (int i = 0; i < SORTS; i++)
         sorts[i].planner.way = wanted == ANY_WAY ? RESET_COUNT : wanted;
-    n_trimmed = n_grown = n_broken = n_refused = 0;
+    n_trimmed = n_grown = n_broken = n_refused = n_paged_out = 0;
     for (int i = 0; i < THREADS; i++) {
         threads[i] = (struct Thread){.seed = (uint64_t)i + 1, .is_first = !i, .bytes = malloc(MEMORY_MAX + (UINT64_C(1) << 20))};
         check(!pipe2(threads[i].ends, O_CLOEXEC | O_NONBLOCK), "a pipe");
@@ -245,11 +267,22 @@ static void run(const char *name, const char *tracking, enum ResetWay wanted, ui
         close(threads[i].ends[1]);
         free(threads[i].bytes);
     }
-    printf("reset-cycles: %s (%s): %u cycles, %u grown, %u trimmed, %u broken, %u refused: %u differ\n", name,
-           planner_way_name(wanted), THREADS * cycles, n_grown, n_trimmed, n_broken, n_refused, n_different);
+    printf("reset-cycles: %s (%s): %u cycles, %u grown, %u trimmed, %u broken, %u refused, %u paged out: %u differ\n",
+           name, planner_way_name(wanted), THREADS * cycles, n_grown, n_trimmed, n_broken, n_refused, n_paged_out,
+           n_different);
     check(pool->limits.pagemap_scan == LIMIT_AUTO_NO || pool->tracker.way == possible, "it tracks where it can");
+    n_swapped += n_paged_out;
     check((n_grown && n_trimmed) || cycles < CYCLES, "there was some of everything");
     wasmpool_close(pool);
+}
+
+/* As an older kernel or a sandbox leaves it, from here on for good. */
+static void run_refused(const char *name, const struct Refusal *refusal) {
+    if (refusals_install(refusal, 1)) {
+        possible = TRACKER_NONE;
+        run(name, "pagemap_scan=auto", RESET_EXTENTS, UINT64_MAX);
+    } else
+        printf("SKIP reset-cycles, %s: no seccomp filter may be installed here\n", name);
 }
 
 int main(int argc, char **argv) {
@@ -271,7 +304,11 @@ int main(int argc, char **argv) {
     run("mixed, half kept", "pagemap_scan=auto", ANY_WAY, 640 << 10);
     run("not tracked", "pagemap_scan=no", RESET_EXTENTS, UINT64_MAX);
     run("nothing kept", "pagemap_scan=no", RESET_EXTENTS, 0);
+    run_refused("no PAGEMAP_SCAN", &(struct Refusal){SYS_ioctl, 1, PAGEMAP_SCAN_NUMBER, ENOTTY});
+    run_refused("no userfaultfd", &(struct Refusal){SYS_userfaultfd, REFUSAL_ANY, 0, EPERM});
     sorts_deinit();
+    if (!n_swapped)
+        printf("SKIP reset-cycles, of pages in swap: nothing could be paged out, as where there is no swap\n");
     check(defect_is_planted() ? n_different > 0 : n_different == 0,
           defect_is_planted() ? "the defect is noticed" : "no memory differs from a fresh one");
     tracker_deinit(&tracker);
