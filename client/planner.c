@@ -59,9 +59,6 @@ static enum ResetWay planner_leave_whole(struct Planner *planner) {
 void planner_learn(struct Planner *planner, const struct PlannerSample *sample) {
     enum ResetWay way = planner_way(planner);
 
-    atomic_fetch_add_explicit(&planner->n_timed, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&planner->ns, sample->ns, memory_order_relaxed);
-    atomic_fetch_add_explicit(&planner->pages, sample->hot, memory_order_relaxed);
     if (sample->count_ns)
         average(&planner->count_ns, sample->count_ns);
     if (sample->counted)

@@ -11,8 +11,7 @@
  *                        time it is tried again, less and less often
  *
  * One reset in PLANNER_EVERY of each slot is timed and told here, and each scan; the others touch nothing that threads
- * share. What is
- * written in turns has no lock: of two that decide at once one is forgotten. */
+ * share. What is written in turns has no lock: of two that decide at once one is forgotten. */
 
 #include "client/tracker.h"
 
@@ -35,14 +34,11 @@ struct Planner {
     _Atomic uint32_t whole_left;         /* timed resets until WHOLE is left, */
     _Atomic uint32_t whole_next;         /* and how many it will be the next time */
     _Atomic uint64_t grown_bytes;        /* that any has grown to, of those whose bounds are explicit */
-    /* What was seen, for people. */
-    _Atomic uint64_t n_timed, ns, pages;
 };
 
 /* A reset that was timed. */
 struct PlannerSample {
-    uint64_t ns;                /* all of it */
-    uint64_t count_ns;          /* of it, the question; 0: it was not asked */
+    uint64_t count_ns;          /* that the question took; 0: it was not asked */
     bool counted, still;        /* still: the count had not moved */
     uint32_t hot, pages;        /* hot pages, of so many */
 };

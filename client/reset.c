@@ -241,11 +241,10 @@ static int reset_hot(struct Taken *taken, const struct ResetAsk *ask, const stru
         return r;
     reset_is_clean(taken->slot, ask->image);
     if (timed) {
-        sample.ns = clock_now_ns() - start_ns;
+        track->ns = clock_now_ns() - start_ns;
         sample.hot = track->n_pages;
         sample.pages = (uint32_t)(ask->initial / host_page());
         planner_learn(ask->planner, &sample);
-        track->ns = sample.ns;
     }
     slot_announce_reset(taken->entry, way == RESET_SCAN ? LEASE_RESET_SCAN : LEASE_RESET_COUNT, track->n_pages, track->ns);
     if (track_ages(track))
