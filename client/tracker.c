@@ -2,38 +2,14 @@
 #include "client/tracker.h"
 
 #include "client/mapping.h"
+#include "shared/kernel.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/userfaultfd.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-/* Younger than Debian 12's headers (linux/userfaultfd.h, linux/fs.h). */
-#ifndef UFFD_FEATURE_WP_ASYNC
-#define UFFD_FEATURE_WP_ASYNC (UINT64_C(1) << 15)
-#endif
-#ifndef UFFD_FEATURE_WP_UNPOPULATED
-#define UFFD_FEATURE_WP_UNPOPULATED (UINT64_C(1) << 13)
-#endif
 #define TRACKER_FEATURES (UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_UNPOPULATED | UFFD_FEATURE_WP_HUGETLBFS_SHMEM)
-
-struct PageRegion {
-    uint64_t start, end, categories;
-};
-
-struct PagemapScan {
-    uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
-    uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
-};
-
-#define PAGEMAP_SCAN_CALL _IOWR('f', 16, struct PagemapScan)
-#define PAGEMAP_WRITTEN (UINT64_C(1) << 1)
-#define PAGEMAP_CHECK_ASYNC (UINT64_C(1) << 1) /* refuse what is not watched, whose pages would all count as written */
 
 #define TRACKER_REGIONS 64 /* of one call of the scan, which goes on where it stopped */
 
@@ -64,7 +40,7 @@ int tracker_arm(const struct Tracker *tracker, uint8_t *base, uint64_t bytes) {
 /* ------------------------------------------------------------------------------------------------ scan */
 
 /* Regions of two calls may touch. */
-static int runs_add(struct TrackerRun *runs, uint32_t most, uint32_t *np, const struct PageRegion *region,
+static int runs_add(struct TrackerRun *runs, uint32_t most, uint32_t *np, const struct page_region *region,
                     uint64_t base) {
     uint64_t page = host_page();
     uint32_t first = (uint32_t)((region->start - base) / page), pages = (uint32_t)((region->end - region->start) / page);
@@ -82,16 +58,16 @@ static int runs_add(struct TrackerRun *runs, uint32_t most, uint32_t *np, const 
 
 int tracker_scan(const struct Tracker *tracker, const uint8_t *base, uint64_t bytes, struct TrackerRun *runs,
                  uint32_t most, uint32_t *np) {
-    struct PageRegion regions[TRACKER_REGIONS];
+    struct page_region regions[TRACKER_REGIONS];
     uint64_t start = (uint64_t)(uintptr_t)base, end = start + bytes;
-    struct PagemapScan scan = {
+    struct pm_scan_arg scan = {
         .size = sizeof(scan),
-        .flags = PAGEMAP_CHECK_ASYNC,
+        .flags = PM_SCAN_CHECK_WPASYNC, /* refuse what is not watched, whose pages would all count as written */
         .end = end,
         .vec = (uint64_t)(uintptr_t)regions,
         .vec_len = TRACKER_REGIONS,
-        .category_mask = PAGEMAP_WRITTEN,
-        .return_mask = PAGEMAP_WRITTEN,
+        .category_mask = PAGE_IS_WRITTEN,
+        .return_mask = PAGE_IS_WRITTEN,
     };
     uint32_t n = 0;
 
@@ -99,7 +75,7 @@ int tracker_scan(const struct Tracker *tracker, const uint8_t *base, uint64_t by
         int found, r = 0;
 
         scan.start = at;
-        found = ioctl(tracker->pagemap_fd, PAGEMAP_SCAN_CALL, &scan);
+        found = ioctl(tracker->pagemap_fd, PAGEMAP_SCAN, &scan);
         if (found < 0)
             return -errno;
         for (int i = 0; i < found && !r; i++)

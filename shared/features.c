@@ -1,22 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "shared/features.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include "shared/kernel.h"
 
-/* Younger than Debian 12's headers (kernel uapi: memfd.h, socket.h, fs.h, unistd.h). */
-#define FEATURES_MFD_NOEXEC_SEAL 0x0008U
-#define FEATURES_SO_PEERPIDFD 77
-#define FEATURES_SO_PASSRIGHTS 83
-#define FEATURES_SYS_CACHESTAT 451
-#define FEATURES_PAGEMAP_SCAN _IOWR('f', 16, uint64_t[12])
+#include <errno.h>
+#include <stddef.h>
+#include <unistd.h>
 
 const struct FeatureInfo FEATURE_INFOS[] = {
 #define FEATURES_INFO(name, without) {#name, without, offsetof(struct Features, name)},
@@ -34,7 +23,7 @@ int features_peer_pidfd(int socket, int pid) {
     socklen_t bytes = sizeof(fd);
 
     /* The pidfd of the process that connected, even if its pid has been used again since. */
-    if (!getsockopt(socket, SOL_SOCKET, FEATURES_SO_PEERPIDFD, &fd, &bytes))
+    if (!getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &fd, &bytes))
         return fd;
     if (errno != ENOPROTOOPT)
         return -errno;
@@ -45,11 +34,11 @@ int features_peer_pidfd(int socket, int pid) {
 int features_refuse_rights(int socket) {
     int no = 0;
 
-    return setsockopt(socket, SOL_SOCKET, FEATURES_SO_PASSRIGHTS, &no, sizeof(no)) ? -errno : 0;
+    return setsockopt(socket, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no)) ? -errno : 0;
 }
 
 static bool probe_noexec_seal(void) {
-    int fd = memfd_create("wasmpool-probe", MFD_CLOEXEC | FEATURES_MFD_NOEXEC_SEAL);
+    int fd = memfd_create("wasmpool-probe", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
 
     if (fd < 0)
         return false;
@@ -58,9 +47,10 @@ static bool probe_noexec_seal(void) {
 }
 
 static bool probe_cachestat(void) {
-    uint64_t range[2] = {0, 0}, stat[5];
+    struct cachestat_range range = {0};
+    struct cachestat stat;
     int fd = memfd_create("wasmpool-probe", MFD_CLOEXEC);
-    bool works = fd >= 0 && !syscall(FEATURES_SYS_CACHESTAT, fd, range, stat, 0);
+    bool works = fd >= 0 && !syscall(SYS_cachestat, fd, &range, &stat, 0);
 
     if (fd >= 0)
         close(fd);
@@ -68,9 +58,9 @@ static bool probe_cachestat(void) {
 }
 
 static bool probe_pagemap_scan(void) {
-    uint64_t arg[12] = {sizeof(arg)};
+    struct pm_scan_arg scan = {.size = sizeof(scan)};
     int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    bool works = fd >= 0 && ioctl(fd, FEATURES_PAGEMAP_SCAN, arg) >= 0;
+    bool works = fd >= 0 && ioctl(fd, PAGEMAP_SCAN, &scan) >= 0;
 
     if (fd >= 0)
         close(fd);
@@ -83,7 +73,7 @@ static void probe_sockets(struct Features *features) {
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
         return;
-    features->peer_pidfd = !getsockopt(pair[0], SOL_SOCKET, FEATURES_SO_PEERPIDFD, &fd, &bytes);
+    features->peer_pidfd = !getsockopt(pair[0], SOL_SOCKET, SO_PEERPIDFD, &fd, &bytes);
     if (fd >= 0)
         close(fd);
     features->pass_rights = !features_refuse_rights(pair[0]);

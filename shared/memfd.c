@@ -1,34 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "shared/memfd.h"
 
+#include "shared/kernel.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/falloc.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
-
-/* Younger than Debian 12's headers. */
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x0008U
-#endif
-#ifndef SYS_cachestat
-#define SYS_cachestat 451
-#endif
 
 #define MEMFD_SEALS_OPEN (F_SEAL_SHRINK | F_SEAL_GROW)
 #define MEMFD_SEALS (MEMFD_SEALS_OPEN | F_SEAL_SEAL)
 #define MEMFD_SEALS_FROZEN (MEMFD_SEALS | F_SEAL_WRITE)
-
-struct CachestatRange {
-    uint64_t offset, bytes;
-};
-
-struct Cachestat {
-    uint64_t cached, dirty, writeback, evicted, recently_evicted;
-};
 
 static int memfd_create_noexec(const char *name) {
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
@@ -159,12 +142,12 @@ static int memfd_walk(int fd, uint64_t offset, uint64_t end, unsigned extents_ma
 }
 
 int memfd_resident(int fd, uint64_t offset, uint64_t bytes, unsigned extents_max, uint64_t *residentp, bool *wholep) {
-    struct CachestatRange range = {offset, bytes};
-    struct Cachestat stat;
+    struct cachestat_range range = {offset, bytes};
+    struct cachestat stat;
 
     if (syscall(SYS_cachestat, fd, &range, &stat, 0))
         return memfd_walk(fd, offset, offset + bytes, extents_max, residentp, wholep);
-    *residentp = (stat.cached + stat.evicted) * (uint64_t)sysconf(_SC_PAGESIZE);
+    *residentp = (stat.nr_cache + stat.nr_evicted) * (uint64_t)sysconf(_SC_PAGESIZE);
     *wholep = true;
     return 0;
 }

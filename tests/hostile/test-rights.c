@@ -3,6 +3,7 @@
 /* File descriptors that nobody asked for; on this kernel, and on an older one that a filter of system calls plays. */
 
 #include "shared/features.h"
+#include "shared/kernel.h"
 #include "tests/support/refusal.h"
 #include "tests/support/rig.h"
 
@@ -95,11 +96,11 @@ Test(rights, of_a_sender_are_refused_by_the_kernel) {
 /* What Linux 6.1 answers: no SO_PASSRIGHTS, no SO_PEERPIDFD, no MFD_NOEXEC_SEAL, no cachestat. */
 static void play_older_kernel(void) {
     static const struct Refusal refusals[] = {
-        {SYS_setsockopt, 2, 83, ENOPROTOOPT},
-        {SYS_getsockopt, 2, 77, ENOPROTOOPT},
-        {SYS_memfd_create, 1, 1 | 8, EINVAL},
-        {SYS_memfd_create, 1, 1 | 2 | 8, EINVAL},
-        {451, REFUSAL_ANY, 0, ENOSYS},
+        {SYS_setsockopt, 2, SO_PASSRIGHTS, ENOPROTOOPT},
+        {SYS_getsockopt, 2, SO_PEERPIDFD, ENOPROTOOPT},
+        {SYS_memfd_create, 1, MFD_CLOEXEC | MFD_NOEXEC_SEAL, EINVAL},
+        {SYS_memfd_create, 1, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL, EINVAL},
+        {SYS_cachestat, REFUSAL_ANY, 0, ENOSYS},
     };
 
     if (!refusals_install(refusals, sizeof(refusals) / sizeof(refusals[0])))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "shared/memfd.h"
+#include "shared/kernel.h"
 #include "tests/support/test.h"
 
 #include <errno.h>
@@ -203,7 +204,7 @@ Test(memfd, a_receiver_can_neither_resize_nor_seal_nor_make_it_executable) {
     expect_errno(ftruncate(fd, 0), EPERM, "shrink");
     expect_errno(ftruncate(fd, 2 * BYTES), EPERM, "grow");
     expect_errno(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), EPERM, "seal");
-    if (fcntl(fd, F_GET_SEALS) & 0x20) /* F_SEAL_EXEC: where the kernel has it */
+    if (fcntl(fd, F_GET_SEALS) & F_SEAL_EXEC) /* where the kernel has it */
         expect_errno(fchmod(fd, 0777), EPERM, "chmod +x");
     expect_eq(memfd_check(fd, BYTES), 0);
     close(fd);

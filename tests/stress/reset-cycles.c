@@ -10,6 +10,7 @@
 
 #include "client/allocator.h"
 #include "client/reset.h"
+#include "shared/kernel.h"
 #include "shared/memfd.h"
 #include "tests/stress/defect.h"
 #include "tests/stress/stress.h"
@@ -20,8 +21,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -31,7 +30,6 @@
 #define CYCLES 2000
 #define SORTS 6
 #define MEMORY_MAX (UINT64_C(2) << 20)
-#define PAGEMAP_SCAN_NUMBER UINT32_C(0xc0606610)
 #define ANY_WAY RESET_EXTENTS /* of a planner: another one each time */
 
 /* A sort of memory: how large it is, and its image. */
@@ -304,7 +302,7 @@ int main(int argc, char **argv) {
     run("mixed, half kept", "pagemap_scan=auto", ANY_WAY, 640 << 10);
     run("not tracked", "pagemap_scan=no", RESET_EXTENTS, UINT64_MAX);
     run("nothing kept", "pagemap_scan=no", RESET_EXTENTS, 0);
-    run_refused("no PAGEMAP_SCAN", &(struct Refusal){SYS_ioctl, 1, PAGEMAP_SCAN_NUMBER, ENOTTY});
+    run_refused("no PAGEMAP_SCAN", &(struct Refusal){SYS_ioctl, 1, PAGEMAP_SCAN, ENOTTY});
     run_refused("no userfaultfd", &(struct Refusal){SYS_userfaultfd, REFUSAL_ANY, 0, EPERM});
     sorts_deinit();
     if (!n_swapped)
