@@ -2,42 +2,9 @@
 
 /* wasmpoolctl, as people and programs call it. */
 
-#include "tests/e2e/fleet.h"
-
-#include <jansson.h>
-#include <stdlib.h>
+#include "tests/e2e/ctl.h"
 
 RIG_SUITE(ctl);
-
-#define ARGUMENTS_MAX 6
-
-/* Run it against the daemon. Returns its exit status. */
-static int ctl(char **outputp, char **errorsp, const char *command, const char *option) {
-    const char *arguments[] = {"wasmpoolctl", "--runtime-dir", rig.daemon.directory, command, option, NULL};
-
-    return host_run(arguments, 0, outputp, errorsp);
-}
-
-static json_t *ctl_json(const char *command) {
-    json_error_t error;
-    char *output, *errors;
-    json_t *root;
-
-    expect_eq(ctl(&output, &errors, command, "--json"), 0);
-    expect_str(errors, "");
-    root = json_loads(output, 0, &error);
-    cr_assert(root, "line %d: %s, in:\n%s", error.line, error.text, output);
-    free(output);
-    free(errors);
-    return root;
-}
-
-static json_int_t number(const json_t *object, const char *name) {
-    const json_t *value = json_object_get(object, name);
-
-    cr_assert(json_is_integer(value), "there is no number '%s'", name);
-    return json_integer_value(value);
-}
 
 static const char *text(const json_t *object, const char *name) {
     const json_t *value = json_object_get(object, name);
@@ -200,7 +167,7 @@ Test(ctl, list_goes_over_many_pages) {
 /* ------------------------------------------------------------------------------------------------ exit status */
 
 struct Usage {
-    const char *arguments[ARGUMENTS_MAX];
+    const char *arguments[CTL_WORDS_MAX];
     int status;
     const char *says; /* on stderr; NULL: on stdout something */
 };

@@ -2,27 +2,12 @@
 
 /* Limits and quotas that are changed while the daemon runs, and who is shown to use what. */
 
-#include "tests/e2e/fleet.h"
+#include "tests/e2e/ctl.h"
 
-#include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
 RIG_SUITE(limit);
-
-#define WORDS_MAX 10
-
-/* Run wasmpoolctl with words up to NULL against the daemon. Returns its exit status. */
-#define ctl(outputp, errorsp, ...) ctl_words(outputp, errorsp, (const char *[]){__VA_ARGS__, NULL})
-
-static int ctl_words(char **outputp, char **errorsp, const char *const *words) {
-    const char *arguments[WORDS_MAX] = {"wasmpoolctl", "--runtime-dir", rig.daemon.directory};
-
-    for (int i = 3; *words && i < WORDS_MAX - 1; i++)
-        arguments[i] = *words++;
-    return host_run(arguments, 0, outputp, errorsp);
-}
 
 #define sets(line, ...) sets_words(line, (const char *[]){__VA_ARGS__, NULL})
 
@@ -47,27 +32,6 @@ static void refuses_words(const char *part, const char *const *words) {
     expect_str(output, "");
     free(output);
     free(errors);
-}
-
-static json_t *ctl_json(const char *command) {
-    json_error_t error;
-    char *output, *errors;
-    json_t *root;
-
-    expect_eq(ctl(&output, &errors, command, "--json"), 0);
-    expect_str(errors, "");
-    root = json_loads(output, 0, &error);
-    cr_assert(root, "line %d: %s, in:\n%s", error.line, error.text, output);
-    free(output);
-    free(errors);
-    return root;
-}
-
-static json_int_t number(const json_t *object, const char *name) {
-    const json_t *value = json_object_get(object, name);
-
-    cr_assert(json_is_integer(value), "there is no number '%s'", name);
-    return json_integer_value(value);
 }
 
 /* A limit that is in force; `id` is NULL where it is of all. -1: it is not said. */

@@ -138,6 +138,32 @@ static inline unsigned rig_count_lines(void) {
     return host_count_log(&rig.daemon, NULL, NULL);
 }
 
+/* How a client breaks the protocol, on a connection that it opens, and what the daemon says of it when it cuts it off. */
+struct Violation {
+    void (*commit)(struct Peer *peer);
+    const char *says;
+};
+
+static inline void rig_violate(void *argument) {
+    const struct Violation *violation = argument;
+    struct Peer peer;
+
+    violation->commit(&peer);
+    peer_expect_cut_off(&peer, violation->says);
+    peer_close(&peer);
+}
+
+/* Each ends its connection with one line in the log, and nothing else. */
+static inline void rig_expect_cut_off(const struct Violation *violations, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        unsigned lines = rig_count_lines();
+
+        rig_attack(rig_violate, (void *)&violations[i]);
+        rig_expect_line(lines, violations[i].says);
+    }
+    expect_eq(rig_status().cut_off, n);
+}
+
 static inline void rig_close(void) {
     peer_goodbye(&rig.witness);
     expect_eq(private_daemon_stop(&rig.daemon), 0);
