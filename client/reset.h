@@ -11,7 +11,7 @@
  *    what exists      of a slot that is not tracked yet, or not any more, or beyond what it began with: the pages that the
  *                     kernel says there are
  *
- * and beyond keep_resident the pages go back to the kernel instead. */
+ * and beyond keep_resident the pages go back to the kernel instead, as do those that are not used any more: see keep.h. */
 
 #include "client/image.h"
 #include "client/planner.h"

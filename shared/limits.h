@@ -39,7 +39,7 @@ enum LimitAuto { LIMIT_AUTO_AUTO, LIMIT_AUTO_YES, LIMIT_AUTO_NO };
     X(memory_guard_size, LIMIT_BYTES, 32 * MIB, 0, 64 * GIB, "inaccessible bytes behind each memory")                  \
     X(guard_before_linear_memory, LIMIT_BOOL, 1, 0, 1, "a guard in front of the first memory too")                     \
     X(linear_memory_keep_resident, LIMIT_BYTES, 64 * GIB, 0, 64 * GIB,                                                 \
-      "bytes of a released memory that are reset in place; those beyond go back to the kernel")                        \
+      "bytes of pages that a released memory keeps; those beyond go back to the kernel")                             \
     X(table_keep_resident, LIMIT_BYTES, 64 * GIB, 0, 64 * GIB, "the same for tables")                                  \
     X(max_unused_warm_slots, LIMIT_COUNT, 1 << 20, 0, 1 << 20, "released memories that may stay resident")             \
     X(decommit_batch_size, LIMIT_COUNT, 1, 0, 4096,                                                                    \
