@@ -7,24 +7,6 @@
 #include "client/vmcontext.h"
 
 #include <errno.h>
-#include <stdlib.h>
-
-#define INSTANCE_ALIGN 128 /* a pair of cache lines: what two threads write is never in the same one */
-
-static int instance_reserve(struct Slot *slot, size_t bytes, struct wasmpool_error *error) {
-    void *handle;
-
-    if (slot->handle_bytes >= bytes)
-        return 0;
-    bytes = (bytes + INSTANCE_ALIGN - 1) & ~(size_t)(INSTANCE_ALIGN - 1);
-    handle = bytes <= UINT32_MAX ? aligned_alloc(INSTANCE_ALIGN, bytes) : NULL;
-    if (!handle)
-        return failure_errno(error, -ENOMEM, "an instance handle");
-    free(slot->handle);
-    slot->handle = handle;
-    slot->handle_bytes = (uint32_t)bytes;
-    return 0;
-}
 
 static struct wasmpool_instance *instance_init(struct wasmpool *pool, const struct wasmpool_request *request,
                                                const struct Taken *permit) {
@@ -82,10 +64,10 @@ PUBLIC int wasmpool_allocate_module(struct wasmpool *pool, const struct wasmpool
         r = shelf_take(&pool->instances, &(struct Wish){.deadline_ns = request->deadline_ns}, &permit, error);
     if (r)
         return r;
-    r = instance_reserve(permit.slot, module->template->block.bytes, error);
-    if (r) {
+    if (permit.slot->handle_bytes != module->template->block.reserved &&
+        handles_change(&pool->handles, permit.slot, module->template->block.reserved)) {
         shelf_release(&permit);
-        return r;
+        return failure_errno(error, -ENOMEM, "an instance handle");
     }
     instance = instance_init(pool, request, &permit);
     if (request->label)

@@ -49,7 +49,7 @@ struct Slot {
     bool warm;                          /* counted in the pool's n_warm */
     bool marked;                        /* when it is taken, more should be asked for: see demand_hint */
     uint32_t handle_bytes;
-    void *handle;                       /* instances: the handle's block, kept for the next one */
+    void *handle;                       /* instances: the handle's block, kept for the next one: see handle.h */
     uint64_t image_id, image_end;       /* which image its bytes are while it is free, and up to where; 0: zero */
     struct Slot *next_alike, *previous_alike; /* of the warm ones of its lane, those with like images */
     uint64_t accessible;                /* bytes: of memories by mprotect, of tables in use */

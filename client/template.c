@@ -118,6 +118,7 @@ static int template_lay_out(const struct wasmpool_module *module, struct Templat
     template->block.tables = template->block.memories + counts->defined_memories * sizeof(struct wasmpool_memory);
     template->block.dropped = template->block.tables + counts->defined_tables * sizeof(struct wasmpool_table);
     template->block.bytes = template->block.dropped + (counts->element_segments + 7) / 8;
+    template->block.reserved = handle_round(template->block.bytes);
     return 0;
 }
 

@@ -14,9 +14,9 @@
 #include <pthread.h>
 
 /* Where in an instance's block (see instance.h) the maps are, and how large it is: what max_core_instance_size bounds.
- */
+ * And how large the one is that is allocated for it, see handle.h. */
 struct TemplateBlock {
-    uint64_t memories, tables, dropped, bytes;
+    uint64_t memories, tables, dropped, bytes, reserved;
 };
 
 struct Template {
