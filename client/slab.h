@@ -55,7 +55,10 @@ struct Slot {
     uint64_t accessible;                /* bytes: of memories by mprotect, of tables in use */
     const struct Image *image;          /* the image that it is taken with; NULL: none */
     const struct wasmpool_module *module; /* whose image that is, if the slot keeps it; NULL: an instance does */
-    uint64_t initial;                   /* bytes of a memory when it was taken */
+    union {
+        uint64_t initial;               /* bytes of a memory when it was taken */
+        const struct wasmpool_vmcontext *vmctx; /* that a table's elements point into, with its image; never followed */
+    };
     struct Planner *planner;            /* how it is to be reset; NULL: without tracking. As long as the image */
     struct Track *track;                /* NULL: nothing is known of what was written */
 };
