@@ -63,7 +63,8 @@ void table_image_switch(const struct Taken *taken, const struct TableImage *imag
 bool table_image_restore(const struct Taken *taken, const struct TableImage *image,
                          const struct wasmpool_vmcontext *vmctx, uint64_t used, uint64_t keep);
 
-/* Write an instance's elements where they are not there already, to tables that nobody has seen. */
+/* Write an instance's elements where they are not there already, to tables that nobody has seen, and drop the segments
+ * that this took. */
 void table_images_fill(struct wasmpool_instance *instance);
 
 /* Clear those that are there too early: somebody is about to see the tables. */
