@@ -179,14 +179,9 @@ static void table_image_write(const struct TableImage *image, uint8_t *base, con
 }
 
 /* Without a system call: what an image is of is at most RESET_ZERO_BYTES. */
-static void table_image_clear(const struct Taken *taken) {
+void table_image_clear(const struct Taken *taken) {
     memset(slab_slot_base(taken->slab, taken->index), 0, taken->slot->image_end);
     taken->slot->image_id = 0;
-}
-
-void table_image_switch(const struct Taken *taken, const struct TableImage *image) {
-    if (taken->slot->image_id && taken->slot->image_id != (image ? image->id : 0))
-        table_image_clear(taken);
 }
 
 bool table_image_restore(const struct Taken *taken, const struct TableImage *image,

@@ -55,8 +55,16 @@ bool table_image_is_constant(const struct wasmpool_module *module, const struct 
 int table_images_new(const struct wasmpool_module *module, uint32_t func_refs, struct TableImages **imagesp);
 struct TableImages *table_images_free(struct TableImages *images);
 
+/* Make a taken slot that has an image null. */
+void table_image_clear(const struct Taken *taken);
+
 /* What a taken slot still has of another image, or of any if `image` is NULL, is cleared. */
-void table_image_switch(const struct Taken *taken, const struct TableImage *image);
+static inline void table_image_switch(const struct Taken *taken, const struct TableImage *image) {
+    uint64_t id = taken->slot->image_id;
+
+    if (id && id != (image ? image->id : 0))
+        table_image_clear(taken);
+}
 
 /* Give a taken slot, of which so many bytes were used, the image's elements in that VMContext again. False: it is too
  * large for that, or to keep; nothing was done. */
