@@ -590,6 +590,9 @@ injected_calls := malloc calloc realloc aligned_alloc mmap mprotect madvise fall
 
 $(BUILD)/tests/client/test-injection: override LDFLAGS += $(injected_calls:%=-Wl,--wrap=%)
 
+# Where what the library asks of the heap is counted.
+$(BUILD)/tests/client/test-handle: override LDFLAGS += -Wl,--wrap=aligned_alloc,--wrap=free
+
 # Where a test acts between the steps of who waits: see tests/client/waiter.h.
 $(addprefix $(BUILD)/tests/client/,test-demand test-wait): override LDFLAGS += -Wl,--wrap=lease_wait,--wrap=pthread_cond_init
 

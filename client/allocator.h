@@ -7,6 +7,7 @@
 
 #include "client/module.h"
 #include "client/pool.h"
+#include "client/table-image.h"
 
 struct MemoryRequest {
     const struct wasmpool_memory_type *type;
@@ -24,6 +25,7 @@ struct TableRequest {
     const struct wasmpool_table_type *type;
     uint32_t index;
     const char *label;
+    const struct TableImage *image; /* whose elements it may have already; NULL: it is null */
     const struct wasmpool_limiter *limiter;
     uint64_t deadline_ns;
 };
@@ -33,6 +35,11 @@ int memory_allocate(struct wasmpool *pool, const struct MemoryRequest *request, 
 /* wasmpool_allocate_memories, with memories that keep `keep` unless it is NULL. */
 int memories_allocate(struct wasmpool *pool, const struct wasmpool_request *request, const struct wasmpool_module *keep,
                       struct wasmpool_memories *memories, struct wasmpool_error *error);
+/* wasmpool_allocate_tables, with tables that may have the elements of these images; NULL: they are null. */
+int tables_allocate(struct wasmpool *pool, const struct wasmpool_request *request, const struct TableImages *images,
+                    struct wasmpool_tables *tables, struct wasmpool_error *error);
+/* Give an instance's tables back. */
+void tables_release(struct wasmpool_instance *instance);
 int table_allocate(struct wasmpool *pool, const struct TableRequest *request, struct wasmpool_table *table,
                    struct wasmpool_error *error);
 

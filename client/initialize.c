@@ -12,7 +12,7 @@ static const union wasmpool_global_definition *scope_global(void *instance, uint
 }
 
 static struct wasmpool_func_ref *scope_function(void *instance, uint32_t function_index) {
-    return wasmpool_instance_function_at(instance, function_index);
+    return instance_function(instance, function_index);
 }
 
 static void initialize_evaluate(const struct wasmpool_instance *instance, const struct Constant *constant,
@@ -85,7 +85,8 @@ static int initialize_check(struct wasmpool_instance *instance, struct wasmpool_
     const struct wasmpool_module *module = instance->module;
     int r = 0;
 
-    for (uint32_t i = 0; i < module->counts.element_segments && !r; i++)
+    /* Those of an image were when it was made, and no table shrinks. */
+    for (uint32_t i = 0; i < module->counts.element_segments && !module->template->table_images && !r; i++)
         if (module->elements[i].mode == SEGMENT_ACTIVE)
             r = initialize_check_element(instance, i, error);
     for (uint32_t i = 0; i < module->counts.data_segments && !r; i++)
@@ -97,6 +98,10 @@ static int initialize_check(struct wasmpool_instance *instance, struct wasmpool_
 static int initialize_tables(struct wasmpool_instance *instance, struct wasmpool_error *error) {
     const struct wasmpool_module *module = instance->module;
 
+    if (instance->elements == ELEMENTS_UNSEEN) {
+        table_images_fill(instance);
+        return 0;
+    }
     for (uint32_t i = 0; i < module->counts.element_segments; i++) {
         const struct ModuleElement *element = &module->elements[i];
 
@@ -137,9 +142,12 @@ static int initialize_memories(struct wasmpool_instance *instance, struct wasmpo
 /* Table elements are pointers. */
 static int initialize_check_element_sizes(const struct wasmpool_instance *instance, struct wasmpool_error *error) {
     const struct wasmpool_module *module = instance->module;
+    const uint32_t *sizes = instance->pool->element_sizes;
 
+    if (sizes[WASMPOOL_FUNCREF] == sizeof(void *) && sizes[WASMPOOL_EXTERNREF] == sizeof(void *))
+        return 0;
     for (uint32_t i = 0; i < module->counts.element_segments; i++) {
-        uint32_t size = instance->pool->element_sizes[module->elements[i].type];
+        uint32_t size = sizes[module->elements[i].type];
 
         if (module->elements[i].mode == SEGMENT_ACTIVE && size != sizeof(void *))
             return error_set(failure(error), ERROR_INVALID,

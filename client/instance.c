@@ -7,24 +7,6 @@
 #include "client/vmcontext.h"
 
 #include <errno.h>
-#include <stdlib.h>
-
-#define INSTANCE_ALIGN 128 /* a pair of cache lines: what two threads write is never in the same one */
-
-static int instance_reserve(struct Slot *slot, size_t bytes, struct wasmpool_error *error) {
-    void *handle;
-
-    if (slot->handle_bytes >= bytes)
-        return 0;
-    bytes = (bytes + INSTANCE_ALIGN - 1) & ~(size_t)(INSTANCE_ALIGN - 1);
-    handle = bytes <= UINT32_MAX ? aligned_alloc(INSTANCE_ALIGN, bytes) : NULL;
-    if (!handle)
-        return failure_errno(error, -ENOMEM, "an instance handle");
-    free(slot->handle);
-    slot->handle = handle;
-    slot->handle_bytes = (uint32_t)bytes;
-    return 0;
-}
 
 static struct wasmpool_instance *instance_init(struct wasmpool *pool, const struct wasmpool_request *request,
                                                const struct Taken *permit) {
@@ -43,6 +25,9 @@ static struct wasmpool_instance *instance_init(struct wasmpool *pool, const stru
         .dropped = handle + block->dropped,
         .permit = slab_slot_number(permit->slab, permit->index),
         .is_linked = request->imports || !module->counts.imports,
+        .elements = module->template->table_images && pool->element_sizes[WASMPOOL_FUNCREF] == sizeof(void *)
+                        ? ELEMENTS_UNSEEN
+                        : ELEMENTS_SEEN,
     };
     memset(instance->dropped, 0, block->bytes - block->dropped);
     vmcontext_copy(instance);
@@ -58,7 +43,9 @@ static int instance_fill(struct wasmpool_instance *instance, const struct wasmpo
     if (module->counts.defined_memories)
         r = memories_allocate(instance->pool, request, NULL, &instance->memories, error);
     if (!r && module->counts.defined_tables)
-        r = wasmpool_allocate_tables(instance->pool, request, &instance->tables, error);
+        r = tables_allocate(instance->pool, request,
+                            instance->elements == ELEMENTS_UNSEEN ? module->template->table_images : NULL,
+                            &instance->tables, error);
     if (r)
         return r;
     link_imports(instance, request);
@@ -82,10 +69,10 @@ PUBLIC int wasmpool_allocate_module(struct wasmpool *pool, const struct wasmpool
         r = shelf_take(&pool->instances, &(struct Wish){.deadline_ns = request->deadline_ns}, &permit, error);
     if (r)
         return r;
-    r = instance_reserve(permit.slot, module->template->block.bytes, error);
-    if (r) {
+    if (permit.slot->handle_bytes != module->template->block.reserved &&
+        handles_change(&pool->handles, permit.slot, module->template->block.reserved)) {
         shelf_release(&permit);
-        return r;
+        return failure_errno(error, -ENOMEM, "an instance handle");
     }
     instance = instance_init(pool, request, &permit);
     if (request->label)
@@ -110,7 +97,8 @@ PUBLIC void wasmpool_deallocate_module(struct wasmpool_instance **instancep) {
     if (!*instance->pool->alive || !shelf_find(instance->pool, instance->permit, &permit))
         return;
     wasmpool_deallocate_memories(instance->pool, &instance->memories);
-    wasmpool_deallocate_tables(instance->pool, &instance->tables);
+    if (instance->tables.count)
+        tables_release(instance);
     module_unref(instance->module, instance->permit);
     shelf_release(&permit);
 }
@@ -129,6 +117,7 @@ PUBLIC int wasmpool_instance_export(struct wasmpool_instance *instance, const ch
 }
 
 PUBLIC const struct wasmpool_func_ref *wasmpool_instance_start(struct wasmpool_instance *instance) {
+    instance_see(instance);
     return instance->module->start == MODULE_NONE ? NULL
                                                   : instance_at(instance, instance_offsets(instance)->startup_func_ref);
 }

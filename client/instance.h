@@ -9,6 +9,17 @@
 #include "client/allocator.h"
 #include "client/template.h"
 
+/* What its tables hold of their images: see table-image.h.
+ *
+ *    UNSEEN --table_images_fill--> FILLED
+ *      +------table_images_retract--> SEEN
+ */
+enum InstanceElements {
+    ELEMENTS_SEEN,   /* nothing: null, and what was written since */
+    ELEMENTS_UNSEEN, /* null or their elements: nobody can know before it is initialised */
+    ELEMENTS_FILLED, /* their elements, and what was written since */
+};
+
 struct wasmpool_instance {
     _Alignas(16) struct wasmpool *pool;
     const struct wasmpool_module *module;
@@ -20,10 +31,17 @@ struct wasmpool_instance {
     wasmpool_allocation_index permit;
     bool is_linked;
     bool is_initialised;
+    uint8_t elements; /* enum InstanceElements */
 };
 
 static inline struct wasmpool_vmcontext *instance_vmctx(const struct wasmpool_instance *instance) {
     return (struct wasmpool_vmcontext *)((uintptr_t)(instance + 1));
+}
+
+/* Somebody outside is given a way to its tables: where a pointer to its VMContext is given away, too. */
+static inline void instance_see(struct wasmpool_instance *instance) {
+    if (__builtin_expect(instance->elements == ELEMENTS_UNSEEN, 0))
+        table_images_retract(instance);
 }
 
 /* Where an array of the VMContext begins, by its offset. */
@@ -39,6 +57,9 @@ static inline const struct wasmpool_vmoffsets *instance_offsets(const struct was
 static inline uint32_t instance_element_count(const struct wasmpool_instance *instance, uint32_t element) {
     return instance->dropped[element / 8] & 1 << element % 8 ? 0 : instance->module->elements[element].n_items;
 }
+
+/* The VMFuncRef of a function that has escaped, or NULL. */
+struct wasmpool_func_ref *instance_function(struct wasmpool_instance *instance, uint32_t function_index);
 
 /* The VMFuncRef of any function, also of one that has not escaped: written to *reference. */
 void instance_reference(const struct wasmpool_instance *instance, uint32_t function_index,

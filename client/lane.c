@@ -127,6 +127,8 @@ static struct Slot *lane_find(struct Lane *lane, enum LaneChoice choice, uint64_
         return lane->cold;
     if (choice == LANE_OLDEST)
         return lane->oldest;
+    if (choice == LANE_ZERO)
+        image_id = 0;
     for (slot = *lane_bucket(lane, image_id); slot && slot->image_id != image_id;)
         slot = slot->next_alike;
     return slot;

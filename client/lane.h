@@ -38,8 +38,10 @@ struct Taken {
 /* Which of the idle slots. */
 enum LaneChoice {
     LANE_ALIKE,  /* warm, with that image; the last used */
+    LANE_ZERO,   /* warm, without an image; the last used */
     LANE_COLD,   /* without pages */
     LANE_OLDEST, /* warm, with any image; the one that was used least recently */
+    LANE_END,    /* none: behind the last of several */
 };
 
 void lane_init(struct Lane *lane, uint8_t number);

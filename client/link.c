@@ -137,6 +137,9 @@ static int link_check_import(const struct Link *link, const struct wasmpool_exte
         return link_refuse(link, "it is bound to nothing");
     if (from->instance && !from->instance->is_linked)
         return link_refuse(link, "the exporting instance was not linked itself");
+    /* Whatever is imported from it leads to its VMContext; what it has imported itself was seen then. */
+    if (from->instance)
+        instance_see(from->instance);
     return checks[from->kind](link, from);
 }
 

@@ -391,6 +391,7 @@ PUBLIC int wasmpool_open(struct wasmpool **poolp, const struct wasmpool_options 
     memset(pool, 0, sizeof(*pool));
     pthread_mutex_init(&pool->lock, NULL);
     pthread_mutex_init(&pool->tracker_lock, NULL);
+    handles_init(&pool->handles);
     tracker_init(&pool->tracker, TRACKER_NONE);
     for (unsigned i = 0; i < POOL_PLANNERS_N; i++)
         planner_init(&pool->planners[i]);
@@ -459,6 +460,7 @@ PUBLIC struct wasmpool *wasmpool_close(struct wasmpool *pool) {
         munmap((void *)pool->alive, (size_t)sysconf(_SC_PAGESIZE));
     pthread_mutex_destroy(&pool->lock);
     pthread_mutex_destroy(&pool->tracker_lock);
+    handles_deinit(&pool->handles);
     tracker_deinit(&pool->tracker);
     free(pool->name);
     free(pool);

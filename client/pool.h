@@ -5,6 +5,7 @@
 /* struct wasmpool: the allocator of one process. */
 
 #include "client/channel.h"
+#include "client/handle.h"
 #include "client/planner.h"
 #include "client/shelf.h"
 #include "client/source.h"
@@ -28,6 +29,7 @@ struct wasmpool {
     uint32_t n_lanes;               /* of each shelf */
     bool count_warm;                /* max_unused_warm_slots is a bound at all */
     _Atomic uint64_t n_shared_images, n_private_images; /* made for modules, since open */
+    struct Handles handles;         /* of the instances' blocks */
     _Alignas(64) _Atomic uint64_t n_warm; /* idle memories with pages, if they are counted */
     /* Everything below is the slow path's, under the lock. It is held while the daemon is talked with: who only has
      * something to say leaves it to whoever holds it, see pool_defer. */

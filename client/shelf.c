@@ -59,12 +59,16 @@ bool shelf_find(struct wasmpool *pool, uint32_t number, struct Taken *taken) {
 
 /* As Wasmtime chooses: the same image first, whoever's lane it lies in; else a cold one, so that other images stay
  * warm, unless as many slots are warm as may be. */
-static const enum LaneChoice SPARING[] = {LANE_ALIKE, LANE_COLD, LANE_OLDEST}, FULL[] = {LANE_ALIKE, LANE_OLDEST, LANE_COLD};
-#define CHOICES_N 3
+static const enum LaneChoice SPARING[] = {LANE_ALIKE, LANE_COLD, LANE_OLDEST, LANE_END};
+static const enum LaneChoice FULL[] = {LANE_ALIKE, LANE_OLDEST, LANE_COLD, LANE_END};
+/* A table's elements are written sooner than one page is made, and into null ones sooner than over others. */
+static const enum LaneChoice TABLES[] = {LANE_ALIKE, LANE_ZERO, LANE_COLD, LANE_OLDEST, LANE_END};
 
 static const enum LaneChoice *shelf_choices(const struct Shelf *shelf) {
     struct wasmpool *pool = shelf->pool;
 
+    if (shelf->shape.kind == KIND_TABLE)
+        return TABLES;
     return pool->count_warm && atomic_load_explicit(&pool->n_warm, memory_order_relaxed) >=
                                    pool->limits.max_unused_warm_slots
                ? FULL
@@ -104,7 +108,7 @@ static bool shelf_try(struct Shelf *shelf, uint64_t image_id, struct Taken *take
         bool locked = false;
 
         /* What keeps nothing warm does not look for it, least of all in other threads' lanes. */
-        for (int i = shelf->keeps_warm ? 0 : 1; i < CHOICES_N; i++)
+        for (int i = shelf->keeps_warm ? 0 : 1; choices[i] != LANE_END; i++)
             switch (shelf_try_choice(shelf, choices[i], image_id, taken)) {
             case SHELF_TAKEN:
                 return true;
@@ -128,7 +132,7 @@ bool shelf_take_idle(struct Shelf *shelf, uint64_t image_id, struct Taken *taken
         bool found = false;
 
         lane_lock(lane);
-        for (int i = 0; i < CHOICES_N && !found; i++)
+        for (int i = 0; choices[i] != LANE_END && !found; i++)
             found = lane_take(lane, choices[i], image_id, taken);
         lane_unlock(lane);
         if (found)

@@ -49,13 +49,16 @@ struct Slot {
     bool warm;                          /* counted in the pool's n_warm */
     bool marked;                        /* when it is taken, more should be asked for: see demand_hint */
     uint32_t handle_bytes;
-    void *handle;                       /* instances: the handle's block, kept for the next one */
+    void *handle;                       /* instances: the handle's block, kept for the next one: see handle.h */
     uint64_t image_id, image_end;       /* which image its bytes are while it is free, and up to where; 0: zero */
     struct Slot *next_alike, *previous_alike; /* of the warm ones of its lane, those with like images */
     uint64_t accessible;                /* bytes: of memories by mprotect, of tables in use */
     const struct Image *image;          /* the image that it is taken with; NULL: none */
     const struct wasmpool_module *module; /* whose image that is, if the slot keeps it; NULL: an instance does */
-    uint64_t initial;                   /* bytes of a memory when it was taken */
+    union {
+        uint64_t initial;               /* bytes of a memory when it was taken */
+        const struct wasmpool_vmcontext *vmctx; /* that a table's elements point into, with its image; never followed */
+    };
     struct Planner *planner;            /* how it is to be reset; NULL: without tracking. As long as the image */
     struct Track *track;                /* NULL: nothing is known of what was written */
 };

@@ -4,6 +4,7 @@
 /* Index spaces: what an index means in an instance, whose own items come behind those that it has imported. */
 
 PUBLIC struct wasmpool_vmcontext *wasmpool_instance_vmctx(struct wasmpool_instance *instance) {
+    instance_see(instance);
     return instance_vmctx(instance);
 }
 
@@ -16,6 +17,7 @@ PUBLIC struct wasmpool_memory *wasmpool_instance_memory(struct wasmpool_instance
 }
 
 PUBLIC struct wasmpool_table *wasmpool_instance_table(struct wasmpool_instance *instance, uint32_t index) {
+    instance_see(instance);
     return index < instance->tables.count ? &instance->tables.at[index] : NULL;
 }
 
@@ -71,7 +73,10 @@ PUBLIC struct wasmpool_memory *wasmpool_instance_memory_at(struct wasmpool_insta
 PUBLIC struct wasmpool_table *wasmpool_instance_table_at(struct wasmpool_instance *instance, uint32_t table_index) {
     struct wasmpool_instance *owner = instance_table_owner(instance, &table_index);
 
-    return owner ? &owner->tables.at[table_index] : NULL;
+    if (!owner)
+        return NULL;
+    instance_see(owner);
+    return &owner->tables.at[table_index];
 }
 
 PUBLIC union wasmpool_global_definition *wasmpool_instance_global_at(struct wasmpool_instance *instance,
@@ -86,12 +91,17 @@ PUBLIC union wasmpool_global_definition *wasmpool_instance_global_at(struct wasm
     return global_index < counts->defined_globals ? &globals[global_index] : NULL;
 }
 
-PUBLIC struct wasmpool_func_ref *wasmpool_instance_function_at(struct wasmpool_instance *instance,
-                                                               uint32_t function_index) {
+struct wasmpool_func_ref *instance_function(struct wasmpool_instance *instance, uint32_t function_index) {
     const struct wasmpool_module *module = instance->module;
     struct wasmpool_func_ref *refs = instance_at(instance, instance_offsets(instance)->func_refs);
 
     if (module->is_described || function_index >= module->counts.imported_functions + module->counts.defined_functions)
         return NULL;
     return module->escaped[function_index] == MODULE_NONE ? NULL : &refs[module->escaped[function_index]];
+}
+
+PUBLIC struct wasmpool_func_ref *wasmpool_instance_function_at(struct wasmpool_instance *instance,
+                                                               uint32_t function_index) {
+    instance_see(instance);
+    return instance_function(instance, function_index);
 }

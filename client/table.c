@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "client/allocator.h"
+#include "client/instance.h"
 #include "client/reset.h"
 #include "client/slot.h"
 #include "client/validate.h"
@@ -25,9 +26,13 @@ int table_allocate(struct wasmpool *pool, const struct TableRequest *request, st
         r = error_limit(failure(error), ERROR_LIMIT, "limiter", 0, 0, type->minimum,
                         "the limiter refuses a table its minimum size");
     if (!r)
-        r = shelf_take(shelf, &(struct Wish){.deadline_ns = request->deadline_ns}, &taken, error);
+        r = shelf_take(shelf,
+                       &(struct Wish){.image_id = request->image ? request->image->id : 0,
+                                      .deadline_ns = request->deadline_ns},
+                       &taken, error);
     if (r)
         return r;
+    table_image_switch(&taken, request->image);
     size = taken.slab->shape.element_size;
     taken.slot->accessible = (uint64_t)type->minimum * size;
     slot_announce(taken.entry, taken.slot->accessible, request->label);
@@ -54,16 +59,28 @@ PUBLIC int wasmpool_allocate_table(struct wasmpool *pool, const struct wasmpool_
     return table_allocate(pool, &(struct TableRequest){.type = type, .label = padded}, table, error);
 }
 
+/* Take what belongs to it, and leave it empty. False: it was given back before. */
+static bool table_empty(struct wasmpool *pool, struct wasmpool_table *table, struct Taken *taken) {
+    if (!*pool->alive || !shelf_find(pool, table->allocation, taken))
+        return false;
+    *table = (struct wasmpool_table){.allocation = WASMPOOL_NO_ALLOCATION};
+    return true;
+}
+
+static void table_release_null(struct wasmpool *pool, struct Taken *taken) {
+    const struct ResetAsk ask = {.used = taken->slot->accessible, .keep = pool->limits.table_keep_resident};
+
+    if (reset_slot(taken, &ask))
+        shelf_retire(taken);
+    else
+        shelf_release(taken);
+}
+
 PUBLIC void wasmpool_deallocate_table(struct wasmpool *pool, struct wasmpool_table *table) {
     struct Taken taken;
 
-    if (!*pool->alive || !shelf_find(pool, table->allocation, &taken))
-        return;
-    *table = (struct wasmpool_table){.allocation = WASMPOOL_NO_ALLOCATION};
-    if (reset_slot(&taken, &(struct ResetAsk){.used = taken.slot->accessible, .keep = pool->limits.table_keep_resident}))
-        shelf_retire(&taken);
-    else
-        shelf_release(&taken);
+    if (table_empty(pool, table, &taken))
+        table_release_null(pool, &taken);
 }
 
 PUBLIC int64_t wasmpool_grow_table(struct wasmpool *pool, struct wasmpool_table *table, uint32_t delta,
@@ -88,8 +105,8 @@ PUBLIC int64_t wasmpool_grow_table(struct wasmpool *pool, struct wasmpool_table 
     return (int64_t)old;
 }
 
-PUBLIC int wasmpool_allocate_tables(struct wasmpool *pool, const struct wasmpool_request *request,
-                                    struct wasmpool_tables *tables, struct wasmpool_error *error) {
+int tables_allocate(struct wasmpool *pool, const struct wasmpool_request *request, const struct TableImages *images,
+                    struct wasmpool_tables *tables, struct wasmpool_error *error) {
     const struct wasmpool_module *module = request->module;
     char label[LEASE_LABEL_BYTES];
     int r = pool_check(pool, error);
@@ -105,6 +122,7 @@ PUBLIC int wasmpool_allocate_tables(struct wasmpool *pool, const struct wasmpool
             .type = &module->tables[i],
             .index = module->counts.imported_tables + i,
             .label = label,
+            .image = images ? images->at[i] : NULL,
             .limiter = request->limiter,
             .deadline_ns = request->deadline_ns,
         };
@@ -117,10 +135,42 @@ PUBLIC int wasmpool_allocate_tables(struct wasmpool *pool, const struct wasmpool
     return 0;
 }
 
+PUBLIC int wasmpool_allocate_tables(struct wasmpool *pool, const struct wasmpool_request *request,
+                                    struct wasmpool_tables *tables, struct wasmpool_error *error) {
+    return tables_allocate(pool, request, NULL, tables, error);
+}
+
 PUBLIC void wasmpool_deallocate_tables(struct wasmpool *pool, struct wasmpool_tables *tables) {
     uint32_t count = tables->count;
 
     tables->count = 0;
     for (uint32_t i = 0; i < count; i++)
         wasmpool_deallocate_table(pool, &tables->at[i]);
+}
+
+/* What nobody has seen nobody has written: it is as it was taken. */
+static void table_release(const struct wasmpool_instance *instance, const struct TableImage *image,
+                          struct Taken *taken) {
+    struct wasmpool *pool = instance->pool;
+
+    if (instance->elements == ELEMENTS_UNSEEN ||
+        (instance->elements == ELEMENTS_FILLED && image &&
+         table_image_restore(taken, image, instance_vmctx(instance), taken->slot->accessible,
+                             pool->limits.table_keep_resident)))
+        shelf_release(taken);
+    else
+        table_release_null(pool, taken);
+}
+
+void tables_release(struct wasmpool_instance *instance) {
+    const struct TableImages *images = instance->module->template->table_images;
+    uint32_t count = instance->tables.count;
+
+    instance->tables.count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct Taken taken;
+
+        if (table_empty(instance->pool, &instance->tables.at[i], &taken))
+            table_release(instance, images ? images->at[i] : NULL, &taken);
+    }
 }

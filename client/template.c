@@ -60,18 +60,6 @@ static void template_number_data(struct wasmpool_module *module, struct Template
     module->counts.runtime_data = n;
 }
 
-/* Does an active element segment write the same to each new instance? */
-static bool element_is_constant(const struct wasmpool_module *module, const struct ModuleElement *element) {
-    uint32_t imported = module->counts.imported_tables;
-
-    if (element->table < imported || element->offset.kind != CONSTANT_VALUE)
-        return false;
-    for (uint32_t i = 0; i < element->n_items; i++)
-        if (module->items[element->first_item + i] != ITEM_NULL && module->items[element->first_item + i] & ITEM_GLOBAL)
-            return false;
-    return element->offset.value + element->n_items <= module->tables[element->table - imported].minimum;
-}
-
 /* Is there a start function, or anything to initialise that is not constant? (Wasmtime: has_startup_func) */
 static bool template_has_startup(const struct wasmpool_module *module, const struct Template *template) {
     const struct wasmpool_module_counts *counts = &module->counts;
@@ -81,7 +69,7 @@ static bool template_has_startup(const struct wasmpool_module *module, const str
     if (module->start != MODULE_NONE || !template->has_images)
         return true;
     for (uint32_t i = 0; i < counts->element_segments; i++)
-        if (module->elements[i].mode == SEGMENT_ACTIVE && !element_is_constant(module, &module->elements[i]))
+        if (module->elements[i].mode == SEGMENT_ACTIVE && !table_image_is_constant(module, &module->elements[i]))
             return true;
     return template->n_computed > 0;
 }
@@ -118,6 +106,7 @@ static int template_lay_out(const struct wasmpool_module *module, struct Templat
     template->block.tables = template->block.memories + counts->defined_memories * sizeof(struct wasmpool_memory);
     template->block.dropped = template->block.tables + counts->defined_tables * sizeof(struct wasmpool_table);
     template->block.bytes = template->block.dropped + (counts->element_segments + 7) / 8;
+    template->block.reserved = handle_round(template->block.bytes);
     return 0;
 }
 
@@ -211,6 +200,8 @@ int template_new(struct wasmpool_module *module, struct wasmpool_error *error) {
         template_number_data(module, template);
         r = template_lay_out(module, template, error);
     }
+    if (!r && !module->is_described)
+        r = table_images_new(module, template->offsets.func_refs, &template->table_images);
     if (!r)
         r = template_plan(module, template);
     if (!r)
@@ -227,6 +218,7 @@ struct Template *template_free(struct Template *template) {
     if (!template)
         return NULL;
     images_free(atomic_load(&template->images));
+    table_images_free(template->table_images);
     pthread_mutex_destroy(&template->lock);
     free(template->planners);
     free(template->vmcontext);

@@ -3,25 +3,27 @@
 #define CLIENT_TEMPLATE_H
 
 /* What is worked out once for a module, so that an instance costs one copy and few patches: which functions escape in
- * which order, which data is in images, how the instance's block is laid out, and a VMContext that is complete but for
- * pointers to its own instance. */
+ * which order, which data and elements are in images, how the instance's block is laid out, and a VMContext that is
+ * complete but for pointers to its own instance. */
 
 #include "client/image.h"
 #include "client/planner.h"
 #include "client/pool.h"
 #include "client/refs.h"
+#include "client/table-image.h"
 
 #include <pthread.h>
 
 /* Where in an instance's block (see instance.h) the maps are, and how large it is: what max_core_instance_size bounds.
- */
+ * And how large the one is that is allocated for it, see handle.h. */
 struct TemplateBlock {
-    uint64_t memories, tables, dropped, bytes;
+    uint64_t memories, tables, dropped, bytes, reserved;
 };
 
 struct Template {
     struct wasmpool_vmoffsets offsets;
     struct TemplateBlock block;
+    struct TableImages *table_images; /* NULL: none */
     uint8_t *vmcontext; /* offsets.size bytes, with constant globals, the ids of types, and runtime data */
     uint32_t *escaped;  /* the escaped functions' indices, rising */
     uint32_t *computed; /* defined globals whose values are not constant, and so not in the VMContext yet */

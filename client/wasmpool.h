@@ -539,14 +539,18 @@ enum wasmpool_order {
 /* Initialise an allocated instance, once: globals from their constant expressions, tables from active element segments,
  * memories from active data segments unless the image holds them. Imports must be initialised before. The start
  * function is the caller's to run, next: wasmpool_instance_start.
+ * Where all active element segments are constant and in bounds, tables are filled as a whole, and where the module's
+ * last instance had the same slots that has been done when it was deallocated. It is undone, and segments are written
+ * one by one, for an instance that is asked for its VMContext, its start or another function, or a table, or that is
+ * imported from, between its allocation and this call: call this first.
  * Errors: TRAP (the segment, its offset, its size and the bound): with BOUNDS_FIRST no table or memory was written;
  * LINK (the module has imports and the request had none), INVALID (initialised before; a table's element_size is not
  * that of a pointer). The instance is good for nothing then but to be deallocated; after a TRAP in order, not before
  * the tables that it imports, which may hold its functions. (Wasmtime: initialize) */
 int wasmpool_initialize(struct wasmpool_instance *instance, enum wasmpool_order order, struct wasmpool_error *error);
 
-/* Drop what is kept warm for a module: idle memories that hold its images give their pages back, and the daemon need not
- * keep the images for this process, which go on working here. Not needed before wasmpool_module_free, whose memory does
+/* Drop what is kept warm for a module: idle memories that hold its images and tables that hold its elements give their
+ * pages back, and the daemon need not keep the images for this process, which go on working here. Not needed before wasmpool_module_free, whose memory does
  * not depend on it. (Wasmtime: purge_module) */
 void wasmpool_purge_module(struct wasmpool *pool, const struct wasmpool_module *module);
 
