@@ -194,8 +194,9 @@ static void cycle(struct Thread *thread) {
 
 /* ------------------------------------------------------------------------------------------------ from outside */
 
-/* As a daemon trims: an idle slot is taken back, emptied and granted again. */
-static void trim(struct Thread *thread) {
+/* As a daemon trims: an idle slot is taken back, emptied and granted again. By nobody else meanwhile: here that is who
+ * has the lock. */
+static void trim_one(struct Thread *thread) {
     struct Slab *slab = pool->memories.slabs;
     uint32_t index = draw(&thread->seed) % SLOTS;
     struct LeaseEntry *entry = slab_entry(slab, index);
@@ -206,6 +207,12 @@ static void trim(struct Thread *thread) {
     check(!memfd_punch(slab->fd, shape_slot_offset(&slab->shape, index), slab->shape.stride), "a slot can be punched");
     check(!lease_grant(entry, generation + 1), "nobody else leaves VACANT");
     n_trimmed++;
+}
+
+static void trim(struct Thread *thread) {
+    pool_lock_until(pool, 0);
+    trim_one(thread);
+    pool_unlock(pool);
 }
 
 /* For some cycles the kernel does not do what the tracker asks: one of its descriptors is of something else. */
