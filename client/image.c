@@ -4,6 +4,7 @@
 #include "client/mapping.h"
 #include "client/mend.h"
 #include "shared/limits.h"
+#include "shared/memfd.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -130,6 +131,7 @@ static struct Image *image_new(const struct wasmpool_module *module, uint32_t me
 static struct Image *image_free(struct Image *image) {
     if (image) {
         munmap(image->bytes, image->mapped);
+        image_drop_file(image);
         image_use_unref(image->use);
     }
     free(image);
@@ -229,6 +231,32 @@ void image_adopt(struct Image *image, uint8_t *bytes, struct ImageUse *use) {
     image->origin = image->extents[0].from;
     image->mapped = image->end - image->origin;
     image->use = use;
+}
+
+void image_keep_file(struct Image *image, int fd) {
+    image->has_file = true;
+    image->file = fd;
+}
+
+void image_drop_file(struct Image *image) {
+    if (image->has_file)
+        close(image->file);
+    image->has_file = false;
+}
+
+void image_move_to_file(struct Image *image) {
+    uint8_t *bytes;
+    int fd;
+
+    if (memfd_new_open("wasmpool-image", image->end, &fd))
+        return;
+    bytes = image_fill(image, fd) || memfd_freeze(fd) ? NULL : image_map(image, fd);
+    if (!bytes) {
+        close(fd);
+        return;
+    }
+    image_adopt(image, bytes, NULL);
+    image_keep_file(image, fd);
 }
 
 uint64_t image_filled_bytes(const struct Image *image) {

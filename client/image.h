@@ -34,6 +34,8 @@ struct Image {
     uint8_t *bytes; /* of the memory from `origin` on: a mapping of `mapped` bytes */
     uint64_t origin, mapped;
     struct ImageUse *use; /* NULL: the bytes are our own */
+    bool has_file;
+    int file; /* if so: the sealed memfd that the bytes are a mapping of, to be mapped over slots: see overlay.h */
     uint32_t n_extents;
     struct ImageExtent extents[];
 };
@@ -60,6 +62,11 @@ int image_fill(const struct Image *image, int fd);
 uint8_t *image_map(const struct Image *image, int fd);
 /* Have these bytes in place of the old ones, which go, and the use's second reference. */
 void image_adopt(struct Image *image, uint8_t *bytes, struct ImageUse *use);
+/* Keep the file that its bytes are mapped from; consumes it. And let it go, if there is one. */
+void image_keep_file(struct Image *image, int fd);
+void image_drop_file(struct Image *image);
+/* Have the bytes in a sealed memfd of our own, which is kept. Without one for want of anything it stays as it is. */
+void image_move_to_file(struct Image *image);
 /* How much of it is not a hole. */
 uint64_t image_filled_bytes(const struct Image *image);
 

@@ -46,6 +46,13 @@ static uint64_t memory_opening(const struct Slot *slot, const struct MemoryReque
     return slot->accessible > bytes ? slot->accessible : bytes;
 }
 
+/* It can be neither used nor given back. */
+static int memory_lose(struct Taken *taken, int r, const char *what, struct wasmpool_error *error) {
+    pool_forget_warm(taken->slab->shelf->pool, taken->slot);
+    shelf_retire(taken);
+    return failure_errno(error, r, what);
+}
+
 /* Make a taken slot what the request wants: what another image left is cleared while it still can be reached. */
 static int memory_prepare(struct Taken *taken, const struct MemoryRequest *request, uint64_t bytes,
                           struct wasmpool_error *error) {
@@ -54,14 +61,10 @@ static int memory_prepare(struct Taken *taken, const struct MemoryRequest *reque
     uint64_t opening;
     int r;
 
-    if (slot->provenance == PROVENANCE_EMPTY)
-        track_forget(slot->track);
+    reset_found(taken);
     r = reset_switch(taken, request->image);
-    if (r) {
-        pool_forget_warm(taken->slab->shelf->pool, slot);
-        shelf_retire(taken);
-        return failure_errno(error, r, "cannot empty a slot");
-    }
+    if (r)
+        return memory_lose(taken, r, "cannot empty a slot", error);
     opening = memory_opening(slot, request, bytes);
     if (slot->accessible != opening) {
         r = mapping_protect(base, slot->accessible, opening, error);
@@ -71,7 +74,9 @@ static int memory_prepare(struct Taken *taken, const struct MemoryRequest *reque
         }
         slot->accessible = opening;
     }
-    reset_fill(taken, request->image);
+    r = reset_fill(taken, request->image);
+    if (r)
+        return memory_lose(taken, r, "cannot fill a slot", error);
     slot->image = request->image;
     slot->initial = bytes;
     return 0;

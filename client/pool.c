@@ -3,6 +3,7 @@
 
 #include "client/channel.h"
 #include "client/demand.h"
+#include "client/overlay.h"
 #include "client/track.h"
 #include "shared/clock.h"
 #include "shared/paths.h"
@@ -107,6 +108,7 @@ int pool_new_slab(struct wasmpool *pool, struct Shelf *shelf, const struct Shape
     slab->connection = NULL;
     slab->spare = false;
     slab->watched = false;
+    overlay_forget(slab);
     slab->most = shape->count;
     slab->n_granted = 0;
     slab->announced = (struct Announcement){0};
@@ -419,6 +421,7 @@ static struct Slab *pool_free_slab(struct wasmpool *pool, struct Slab *slab, boo
         free(slab->slots[i].handle);
         track_free(slab->slots[i].track);
     }
+    overlay_forget(slab);
     free(slab);
     return next;
 }

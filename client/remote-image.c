@@ -78,7 +78,10 @@ static bool remote_image_found(struct Connection *connection, struct Image *imag
         return false;
     remote_ack(connection->channel);
     mapped = remote_map_image(connection, image, fd, found->image);
-    close(fd);
+    if (mapped)
+        image_keep_file(image, fd);
+    else
+        close(fd);
     return mapped;
 }
 

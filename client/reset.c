@@ -3,6 +3,7 @@
 
 #include "client/keep.h"
 #include "client/mend.h"
+#include "client/overlay.h"
 #include "client/pool.h"
 #include "client/slot.h"
 #include "shared/clock.h"
@@ -26,8 +27,10 @@ static int reset_punch(const struct Taken *taken, uint64_t from) {
 }
 
 int reset_empty(struct Taken *taken) {
-    int r = reset_punch(taken, 0);
+    int r = overlay_remove(taken);
 
+    if (!r)
+        r = reset_punch(taken, 0);
     reset_holds(taken->slot, NULL);
     track_forget(taken->slot->track);
     taken->slot->provenance = r ? PROVENANCE_UNKNOWN : PROVENANCE_EMPTY;
@@ -158,6 +161,8 @@ static void reset_begin_tracking(struct Taken *taken, const struct ResetAsk *ask
             return;
         atomic_store_explicit(&slab->watched, true, memory_order_release);
     }
+    if (overlay_watch(taken, tracker))
+        return;
     slot->track->count = tracker_count();
     track_arm(slot->track, tracker, slab_slot_base(slab, taken->index), ask->initial, ask->image);
 }
@@ -221,6 +226,12 @@ static void reset_age(const struct Taken *taken, const struct ResetAsk *ask, con
         track_arm_again(track, tracker, slab_slot_base(taken->slab, taken->index));
 }
 
+static enum LeaseReset reset_announced(const struct Taken *taken, enum ResetWay way) {
+    if (overlay_of(taken))
+        return LEASE_RESET_PRIVATE;
+    return way == RESET_SCAN ? LEASE_RESET_SCAN : LEASE_RESET_COUNT;
+}
+
 static int reset_hot(struct Taken *taken, const struct ResetAsk *ask, const struct Tracker *tracker,
                      enum ResetWay way) {
     uint8_t *base = slab_slot_base(taken->slab, taken->index);
@@ -246,7 +257,7 @@ static int reset_hot(struct Taken *taken, const struct ResetAsk *ask, const stru
         sample.pages = (uint32_t)(ask->initial / host_page());
         planner_learn(ask->planner, &sample);
     }
-    slot_announce_reset(taken->entry, way == RESET_SCAN ? LEASE_RESET_SCAN : LEASE_RESET_COUNT, track->n_pages, track->ns);
+    slot_announce_reset(taken->entry, reset_announced(taken, way), track->n_pages, track->ns);
     if (track_ages(track))
         reset_age(taken, ask, tracker);
     return 0;
@@ -266,6 +277,86 @@ static int reset_tracked(struct Taken *taken, const struct ResetAsk *ask, const 
     return r;
 }
 
+/* ------------------------------------------------------------------------------------------------ copy-on-write */
+
+/* All that was written to the image, whatever is known of it. Where the kernel does not give it back it is written,
+ * which needs no promise of the kernel's. */
+static void reset_overlay(const struct Taken *taken, const struct Image *image) {
+    const struct Overlay *overlay = overlay_of(taken);
+    uint32_t next = 0;
+
+    if (overlay_drop(taken))
+        image_restore(image, slab_slot_base(taken->slab, taken->index), overlay->from, overlay->to, false, &next);
+}
+
+/* What exists of the slab's pages before and behind the image, where the image has nothing. Returns up to where that is
+ * zero, or a negative errno. */
+static int64_t reset_beside(struct Taken *taken, const struct Overlay *overlay, uint64_t used, uint64_t keep) {
+    int64_t done = reset_extents(taken, NULL, 0, overlay->from, keep);
+
+    if (done < 0 || (uint64_t)done < overlay->from)
+        return done;
+    return reset_extents(taken, NULL, overlay->to, used, keep > overlay->from ? keep - overlay->from : 0);
+}
+
+static int reset_give_back(struct Taken *taken, const struct ResetAsk *ask) {
+    int64_t done;
+    int r;
+
+    track_forget(taken->slot->track);
+    slot_announce_reset(taken->entry, LEASE_RESET_PRIVATE, 0, 0);
+    if (!ask->keep)
+        return reset_empty(taken);
+    reset_overlay(taken, ask->image);
+    done = reset_beside(taken, overlay_of(taken), ask->used, ask->keep);
+    if (done < 0 || (uint64_t)done < ask->used) {
+        r = reset_punch(taken, done < 0 ? 0 : (uint64_t)done);
+        if (r)
+            return r;
+    }
+    reset_is_clean(taken->slot, ask->image);
+    return 0;
+}
+
+/* As other slots that are tracked, while hot pages are few enough. At the age at which they would be armed again all go
+ * back: those that fell out are memory too, and the others cost a fault either way. */
+static bool reset_hot_private(struct Taken *taken, const struct ResetAsk *ask, const struct Tracker *tracker,
+                              uint64_t keep) {
+    const struct Track *track = taken->slot->track;
+    bool counts = tracker->way == TRACKER_COUNT && planner_way(ask->planner) != RESET_SCAN;
+
+    return reset_is_tracked(taken, ask) && !reset_hot(taken, ask, tracker, counts ? RESET_COUNT : RESET_SCAN) &&
+           track->age && track->n_pages <= keep / host_page();
+}
+
+/* The image that is asked for lies over it. What the slab has beneath is not resident, so that no room is needed to
+ * keep it; but pages that are hot are memory like any other. */
+static int reset_overlaid(struct Taken *taken, const struct ResetAsk *asked) {
+    const struct Overlay *overlay = overlay_of(taken);
+    const struct Tracker *tracker = asked->planner && asked->initial ? pool_tracker(taken->slab->shelf->pool) : NULL;
+    struct Track *track = taken->slot->track;
+    struct ResetAsk ask = *asked;
+    uint32_t n_before;
+    int r;
+
+    if (!asked->image || asked->image->id != overlay->image_id)
+        return -EFAULT; /* it is broken */
+    if (asked->keep && __builtin_add_overflow(asked->keep, overlay->to - overlay->from, &ask.keep))
+        ask.keep = UINT64_MAX;
+    if (ask.used > ask.keep || !tracker)
+        return reset_give_back(taken, asked);
+    if (reset_hot_private(taken, &ask, tracker, asked->keep))
+        return 0;
+    n_before = track ? track->n_before : 0;
+    r = reset_give_back(taken, asked);
+    if (r)
+        return r;
+    reset_begin_tracking(taken, asked, tracker);
+    if (track)
+        track->n_before = n_before;
+    return 0;
+}
+
 /* ------------------------------------------------------------------------------------------------ all in all */
 
 /* All pages of a slot are written anyway: whether they were is not asked for. Now and then one is timed. */
@@ -282,6 +373,8 @@ static int reset_keep(struct Taken *taken, const struct ResetAsk *ask) {
     bool fits = ask->used <= ask->keep;
     enum ResetWay way;
 
+    if (overlay_of(taken))
+        return reset_overlaid(taken, ask);
     if (fits && ask->used <= RESET_SMALL_BYTES)
         return reset_small(taken, ask);
     if (ask->keep && ask->planner && ask->initial)
@@ -308,10 +401,46 @@ int reset_slot(struct Taken *taken, const struct ResetAsk *asked) {
     return reset_keep(taken, &ask);
 }
 
+void reset_found(struct Taken *taken) {
+    struct Slot *slot = taken->slot;
+    const struct Overlay *overlay;
+
+    if (slot->provenance != PROVENANCE_EMPTY)
+        return;
+    track_forget(slot->track);
+    overlay = overlay_of(taken);
+    if (!overlay)
+        return;
+    /* They are as the image says; what is wanted is their memory. */
+    overlay_drop(taken);
+    slot->image_id = overlay->image_id;
+    slot->image_end = overlay->to;
+}
+
+/* Pages that are pinned must stay what they are. */
+static bool reset_may_overlay(const struct Slot *slot, const struct Image *image) {
+    return image && image->has_file && slot->planner;
+}
+
+/* What the slab has beneath and beside it is zero. */
+static int reset_uncover(struct Taken *taken) {
+    int r = overlay_remove(taken);
+
+    track_forget(taken->slot->track);
+    if (r)
+        taken->slot->provenance = PROVENANCE_UNKNOWN;
+    else
+        reset_holds(taken->slot, NULL);
+    return r;
+}
+
 int reset_switch(struct Taken *taken, const struct Image *image) {
     struct Slot *slot = taken->slot;
+    bool holds = slot->image_id == (image ? image->id : 0);
 
-    if (slot->image_id == (image ? image->id : 0) || !slot->image_id)
+    if (overlay_of(taken))
+        return holds && reset_may_overlay(slot, image) ? 0 : reset_uncover(taken);
+    if (holds || !slot->image_id)
         return 0;
     track_forget(slot->track);
     return reset_slot(taken, &(struct ResetAsk){.used = slot->image_end, .keep = UINT64_MAX});
@@ -328,13 +457,29 @@ static void reset_populate(uint8_t *base, const struct Image *image) {
     }
 }
 
-void reset_fill(struct Taken *taken, const struct Image *image) {
+static void reset_copy(struct Taken *taken, const struct Image *image) {
     uint8_t *base = slab_slot_base(taken->slab, taken->index);
 
-    if (!image || taken->slot->image_id == image->id)
-        return;
     if (taken->slot->provenance == PROVENANCE_EMPTY)
         reset_populate(base, image);
     image_copy(image, base);
+}
+
+int reset_fill(struct Taken *taken, const struct Image *image) {
+    int r = OVERLAY_E_REFUSED;
+
+    if (!image || taken->slot->image_id == image->id)
+        return 0;
+    if (reset_may_overlay(taken->slot, image))
+        r = overlay_put(taken, image);
+    if (r < 0) {
+        taken->slot->provenance = PROVENANCE_UNKNOWN;
+        return r;
+    }
+    if (r)
+        reset_copy(taken, image);
+    else
+        track_forget(taken->slot->track);
     reset_holds(taken->slot, image);
+    return 0;
 }

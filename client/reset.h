@@ -11,6 +11,9 @@
  *    what exists      of a slot that is not tracked yet, or not any more, or beyond what it began with: the pages that the
  *                     kernel says there are
  *
+ *    what is private  of a large image that lies over its slots, copy-on-write (overlay.h): hot pages as above, or else
+ *                     the kernel takes back all that was written to it, and what exists beside it is written
+ *
  * and beyond keep_resident the pages go back to the kernel instead, as do those that are not used any more: see keep.h. */
 
 #include "client/image.h"
@@ -42,12 +45,16 @@ struct ResetAsk {
  * it. 0, or a negative errno: it is UNKNOWN then and must not be used. */
 int reset_slot(struct Taken *taken, const struct ResetAsk *ask);
 
+/* What was just taken may have been taken back meanwhile: what is known of it then. */
+void reset_found(struct Taken *taken);
+
 /* Make a taken slot that holds another image, or none, all zero, so that `image` can be copied to it; nothing if it
  * holds `image` already. What it holds must still be accessible. 0, or a negative errno, as above. */
 int reset_switch(struct Taken *taken, const struct Image *image);
 
-/* Copy the image to a slot that was switched to it, if that has not been done. Its bytes must be accessible. */
-void reset_fill(struct Taken *taken, const struct Image *image);
+/* Copy the image to a slot that was switched to it, or lay it over, if that has not been done. Its bytes must be
+ * accessible. 0, or a negative errno: it is UNKNOWN and must not be used. */
+int reset_fill(struct Taken *taken, const struct Image *image);
 
 /* Give all pages of a taken slot back, after which it is EMPTY. 0, or a negative errno: it stays UNKNOWN. */
 int reset_empty(struct Taken *taken);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "client/sharing.h"
 
+#include "client/overlay.h"
 #include "shared/clock.h"
 
 static uint64_t sharing_deadline_ns(const struct Image *image, uint64_t deadline_ns) {
@@ -23,6 +24,16 @@ static bool image_share(struct wasmpool *pool, struct Image *image, uint64_t dea
     return shared;
 }
 
+/* Whether its slots will map it is decided here, once. */
+static void image_settle_file(const struct wasmpool *pool, struct Image *image) {
+    bool suits = overlay_suits(image, pool->memories.keeps_warm ? pool->limits.linear_memory_keep_resident : 0);
+
+    if (suits && !image->has_file)
+        image_move_to_file(image);
+    if (!suits)
+        image_drop_file(image);
+}
+
 void images_share(struct wasmpool *pool, struct Images *images, uint64_t deadline_ns) {
     for (uint32_t i = 0; i < images->count; i++) {
         struct Image *image = images->at[i];
@@ -31,6 +42,7 @@ void images_share(struct wasmpool *pool, struct Images *images, uint64_t deadlin
         if (!image || !image->n_extents)
             continue;
         shared = pool->source->share_image && image_share(pool, image, deadline_ns);
+        image_settle_file(pool, image);
         atomic_fetch_add(shared ? &pool->n_shared_images : &pool->n_private_images, 1);
     }
 }

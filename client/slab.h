@@ -21,6 +21,7 @@
 #include <stdatomic.h>
 
 struct Connection;
+struct Overlay;
 struct Shelf;
 
 /* Numbers of slots in this process: the slab's number and the slot's index. (Wasmtime: the unstriped slot number) */
@@ -85,6 +86,7 @@ struct Slab {
     struct Mapping mapping;
     bool spare;                            /* unmapped: see pool_unmap_slab */
     _Atomic bool watched;                  /* see tracker_watch */
+    struct Overlay *_Atomic overlays;      /* of its slots, by index: see overlay.h; NULL: none has one */
     uint32_t most;                         /* slots that it has had when the owner would grant no more of it */
     struct Announcement announced;         /* see remote_wait_for */
     _Atomic bool roomy;                    /* on the shelf's list of those with room */

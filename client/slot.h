@@ -17,6 +17,14 @@ static inline void slot_announce_reset(struct LeaseEntry *entry, enum LeaseReset
     atomic_store_explicit(&entry->reset, lease_reset_word(way, pages, ns), memory_order_relaxed);
 }
 
+/* Its image lies over it, see overlay.h: the pages that were written are this process' own. */
+static inline void slot_announce_private(struct LeaseEntry *entry, bool is_private) {
+    if (is_private)
+        atomic_fetch_or(&entry->flags, LEASE_FLAG_PRIVATE);
+    else
+        atomic_fetch_and(&entry->flags, ~LEASE_FLAG_PRIVATE);
+}
+
 /* It has so many bytes in use now. */
 void slot_announce_bytes(struct LeaseEntry *entry, uint64_t bytes);
 

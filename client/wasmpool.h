@@ -475,7 +475,9 @@ int wasmpool_validate_module(const struct wasmpool *pool, const struct wasmpool_
 /* Allocate the request's defined memories, in index order, each at its minimum, and append them to the map, whose
  * capacity must have room for all. The contents are the module's image if it has one, otherwise zero: a module has an
  * image for each memory if all of its active data segments are on defined memories, at constant offsets, in bounds,
- * and not too far apart (as Wasmtime decides). Images are made once, at a module's first allocation. What was allocated
+ * and not too far apart (as Wasmtime decides). Images are made once, at a module's first allocation; large ones
+ * (of 1 MiB and more) are shared by all memories that begin with them, copy-on-write, and the pages that an instance
+ * writes to are this process' own. What was allocated
  * before an error stays in the map: give it back with wasmpool_deallocate_memories. Errors: LIMIT, INVALID,
  * UNAVAILABLE, HOST, ... (Wasmtime: allocate_memories) */
 int wasmpool_allocate_memories(struct wasmpool *pool, const struct wasmpool_request *request,
@@ -550,8 +552,10 @@ enum wasmpool_order {
 int wasmpool_initialize(struct wasmpool_instance *instance, enum wasmpool_order order, struct wasmpool_error *error);
 
 /* Drop what is kept warm for a module: idle memories that hold its images and tables that hold its elements give their
- * pages back, and the daemon need not keep the images for this process, which go on working here. Not needed before wasmpool_module_free, whose memory does
- * not depend on it. (Wasmtime: purge_module) */
+ * pages back, and the daemon need not keep the images for this process, which go on working here. Not needed before
+ * wasmpool_module_free, whose memory does not depend on it; but idle memories have large images mapped, which take
+ * memory until another image comes there: where modules come and go that is what to do before. (Wasmtime:
+ * purge_module) */
 void wasmpool_purge_module(struct wasmpool *pool, const struct wasmpool_module *module);
 
 /* Its defined memories and tables, by defined index; NULL when there is none. They may be grown in place. */

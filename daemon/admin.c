@@ -148,6 +148,7 @@ static void walk_fill_row(struct ListWalk *walk, const struct Slab *slab, uint32
     row->age_ms = walk_age_ms(walk, view);
     row->inode = slab->inode;
     row->disconnected = client->state == CLIENT_DISCONNECTED;
+    row->copy_on_write = view->copy_on_write;
 }
 
 /* Keep the row that was filled if the packet has room for it. */

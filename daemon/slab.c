@@ -162,17 +162,19 @@ void slab_view(const struct Slab *slab, uint32_t slot, struct SlotView *view) {
     const struct SlotRecord *record = &slab->records[slot];
     const struct LeaseEntry *entry = slab_entry(slab, slot);
     uint64_t word = lease_load(entry);
+    uint32_t flags = atomic_load(&((struct LeaseEntry *)entry)->flags);
     bool whole;
 
     *view = (struct SlotView){0};
     if (!record->granted)
         return;
     /* Nobody but the client can have made it anything else. */
-    if (atomic_load(&((struct LeaseEntry *)entry)->flags) & LEASE_FLAG_RETIRED)
+    if (flags & LEASE_FLAG_RETIRED)
         view->state = "retired";
     else
         view->state = lease_state(word) == LEASE_IDLE || lease_state(word) == LEASE_BUSY ? lease_word_name(word)
                                                                                          : "tampered";
+    view->copy_on_write = flags & LEASE_FLAG_PRIVATE;
     if (slab->fd >= 0)
         memfd_resident(slab->fd, shape_slot_offset(&slab->shape, slot), slab->shape.stride, SLAB_EXTENTS_MAX,
                        &view->resident_bytes, &whole);

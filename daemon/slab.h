@@ -48,6 +48,7 @@ struct SlotView {
     const char *state; /* idle, busy, recalled, retired (the client could not reset it), tampered; NULL: not granted */
     uint64_t pages, taken_ns, resident_bytes;
     char label[LEASE_LABEL_BYTES];
+    bool copy_on_write; /* it has pages that the slab does not, as the client says */
 };
 
 /* The memfd and the record; the client inserts it in its list and charges it. */

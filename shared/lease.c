@@ -53,6 +53,7 @@ static const struct {
     [LEASE_RESET_SCAN] = {"scan", "few pages are written, and the process has faults or threads all the time"},
     [LEASE_RESET_WHOLE] = {"whole", "most pages are written each time"},
     [LEASE_RESET_EXTENTS] = {"extents", "what was written is not known: new, too much, or not to be told by the kernel"},
+    [LEASE_RESET_PRIVATE] = {"copy-on-write", "a copy of the image for each slot would cost memory"},
 };
 
 const char *lease_reset_name(uint32_t way) {

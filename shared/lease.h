@@ -46,6 +46,7 @@ enum LeaseState { LEASE_VACANT = 0, LEASE_IDLE = 1, LEASE_BUSY = 2 };
 
 /* Flags of an entry, written by the client. */
 #define LEASE_FLAG_RETIRED UINT32_C(1) /* could be neither reset nor emptied: stays BUSY until the connection ends */
+#define LEASE_FLAG_PRIVATE UINT32_C(2) /* has pages of the client's own: see client/overlay.h */
 
 /* Positive outcomes. */
 enum {
@@ -67,6 +68,7 @@ enum LeaseReset {
     LEASE_RESET_SCAN,    /* hot pages, after a look each time */
     LEASE_RESET_WHOLE,   /* all written */
     LEASE_RESET_EXTENTS, /* all pages that exist */
+    LEASE_RESET_PRIVATE, /* of an image that is mapped copy-on-write: hot pages, or all that was written given back */
     LEASE_RESET_N
 };
 

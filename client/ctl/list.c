@@ -23,23 +23,23 @@ static void list_print_head(void) {
 static void list_print_row(const Wasmpool__ListRow *row) {
     char command[TEXT_BYTES], state[TEXT_BYTES], size[TEXT_BYTES], age[TEXT_BYTES], label[TEXT_BYTES];
 
-    printf("%8" PRIu32 " %6" PRIu32 " %-16s %5" PRIu32 " %5" PRIu32 " %-8s %-8s %8" PRIu64 " %10s %8s  %s%s\n",
+    printf("%8" PRIu32 " %6" PRIu32 " %-16s %5" PRIu32 " %5" PRIu32 " %-8s %-8s %8" PRIu64 " %10s %8s  %s%s%s\n",
            row->pid, row->uid, text_clean(command, row->command), row->slab, row->slot, kind_name(row->kind),
            text_clean(state, row->state), row->pages, text_size(size, row->resident_bytes),
            row->age_ms ? text_duration(age, row->age_ms) : "-", text_clean(label, row->label),
-           row->disconnected ? " (disconnected)" : "");
+           row->copy_on_write ? " (private)" : "", row->disconnected ? " (disconnected)" : "");
 }
 
 static json_t *list_row_json(const Wasmpool__ListRow *row) {
     char command[TEXT_BYTES], state[TEXT_BYTES], label[TEXT_BYTES];
 
-    return json_pack("{sI sI sI ss sI sI ss ss sI sI ss sI sI sb}", "connection", (json_int_t)row->connection, "pid",
+    return json_pack("{sI sI sI ss sI sI ss ss sI sI ss sI sI sb sb}", "connection", (json_int_t)row->connection, "pid",
                      (json_int_t)row->pid, "uid", (json_int_t)row->uid, "command", text_clean(command, row->command),
                      "slab", (json_int_t)row->slab, "slot", (json_int_t)row->slot, "kind", kind_name(row->kind),
                      "state", text_clean(state, row->state), "pages", (json_int_t)row->pages, "resident_bytes",
                      (json_int_t)row->resident_bytes, "label", text_clean(label, row->label), "age_ms",
                      (json_int_t)row->age_ms, "inode", (json_int_t)row->inode, "disconnected",
-                     (int)row->disconnected);
+                     (int)row->disconnected, "private", (int)row->copy_on_write);
 }
 
 static void list_add_row(struct ListOutput *output, const Wasmpool__ListRow *row) {

@@ -366,3 +366,68 @@ BothTest(injection, any_call_of_giving_back_may_fail) {
         expect_giving_back_is_clean(implementation, "linear_memory_keep_resident=0", sticky, calls, 1);
     }
 }
+
+/* ------------------------------------------------------------------------------------------------ large images */
+
+#define LARGE (66 * WASM_PAGE)
+
+/* A whole life of an instance whose image lies over its slot, behind and before others. Refused, or right. */
+static bool live_large(struct Fixture *fixture, const struct wasmpool_module *module, const uint8_t *expected) {
+    struct wasmpool_instance *instance = NULL;
+    struct wasmpool_memory *memory;
+    int r = fixture_allocate(fixture, module, &instance);
+
+    if (r)
+        return false;
+    memory = wasmpool_instance_memory(instance, 0);
+    cr_assert(!memcmp(memory->base, expected, LARGE), "the image is another");
+    expect_zero(memory->base + LARGE, memory->current_length - LARGE);
+    if (wasmpool_grow_memory(fixture->pool, memory, 3) >= 0)
+        expect_zero(memory->base + memory->current_length - 3 * WASM_PAGE, 3 * WASM_PAGE);
+    for (uint64_t at = 0; at < memory->current_length; at += 50001)
+        memory->base[at] ^= 0x55;
+    wasmpool_deallocate_module(&instance);
+    return true;
+}
+
+/* From the n-th call on, or that one alone, calls fail while a large image comes to a slot that another module has
+ * used, is reset there, and leaves it. */
+static bool fail_large(enum Implementation implementation, const char *keep, unsigned n, bool sticky,
+                       const uint8_t *bytes) {
+    static const uint8_t zeroes[LARGE];
+    const struct ModulesSegment segments[] = {{0, LARGE, bytes}};
+    struct wasmpool_module *large = modules_make(70, segments, 1), *none = modules_make(70, NULL, 0);
+    struct Fixture fixture;
+    bool fired;
+
+    fixture_open(&fixture, implementation, keep, "total_memories=2");
+    cr_assert(live_large(&fixture, none, zeroes));
+    injection_arm(n, sticky);
+    live_large(&fixture, large, bytes);
+    live_large(&fixture, large, bytes);
+    live_large(&fixture, none, zeroes);
+    fired = injection_disarm();
+    for (int i = 0; i < 2; i++) {
+        cr_assert(live_large(&fixture, large, bytes), "%s", fixture.error.message);
+        cr_assert(live_large(&fixture, none, zeroes), "%s", fixture.error.message);
+    }
+    wasmpool_module_free(large);
+    wasmpool_module_free(none);
+    fixture_close(&fixture);
+    return fired;
+}
+
+BothTest(injection, any_call_for_a_large_image_may_fail) {
+    static const enum Call calls[] = {CALL_malloc, CALL_calloc, CALL_mmap, CALL_madvise, CALL_fallocate};
+    static const char *const keeps[] = {"linear_memory_keep_resident=64G", "linear_memory_keep_resident=0"};
+    static uint8_t bytes[LARGE];
+
+    for (uint32_t i = 0; i < LARGE; i++)
+        bytes[i] = (uint8_t)(i * 31 + i / 251 + 1);
+    /* A daemon's memfd whose seals cannot be read ends the connection. */
+    injection.spared = implementation == REMOTE ? 1u << CALL_fcntl : 0;
+    for (int i = 0; i < 4; i++)
+        for (unsigned n = 0; fail_large(implementation, keeps[i % 2], n, i / 2, bytes);)
+            n++;
+    expect_ever(calls, sizeof(calls) / sizeof(calls[0]));
+}

@@ -85,7 +85,7 @@ Test(slab, shows_nothing_of_a_slot_that_was_never_granted) {
     core_pool_deinit(&pool);
 }
 
-Test(slab, shows_a_retired_slot) {
+Test(slab, shows_a_retired_slot_and_one_with_private_pages) {
     struct SlotView view;
     struct Pool pool;
     struct Slab *slab;
@@ -96,6 +96,11 @@ Test(slab, shows_a_retired_slot) {
     slab_entry(slab, 0)->flags = LEASE_FLAG_RETIRED;
     slab_view(slab, 0, &view);
     cr_expect_str_eq(view.state, "retired");
+    cr_expect(!view.copy_on_write);
+    slab_entry(slab, 0)->flags = LEASE_FLAG_PRIVATE;
+    slab_view(slab, 0, &view);
+    cr_expect_str_eq(view.state, "busy");
+    cr_expect(view.copy_on_write);
     core_pool_deinit(&pool);
 }
 

@@ -2,6 +2,7 @@
 
 /* Images that workers share. The modules are made before the workers are forked: each has its own. */
 
+#include "client/pool.h"
 #include "tests/client/modules.h"
 #include "tests/e2e/fleet.h"
 #include "tests/support/peer-image.h"
@@ -124,17 +125,21 @@ static void job_end(struct Job *job, pid_t pid) {
 
 /* ------------------------------------------------------------------------------------------------ what is there */
 
-/* wasmpoolctl images --json: its rows. The caller decrefs the root. */
-static json_t *images_list(json_t **rootp) {
+/* wasmpoolctl COMMAND --json: its rows. The caller decrefs the root. */
+static json_t *rows_of(const char *command, json_t **rootp) {
     char *output;
 
-    expect_eq(host_run((const char *[]){"wasmpoolctl", "--socket", rig.daemon.admin, "images", "--json", NULL}, 0,
+    expect_eq(host_run((const char *[]){"wasmpoolctl", "--socket", rig.daemon.admin, command, "--json", NULL}, 0,
                        &output, NULL),
               0);
     *rootp = json_loads(output, 0, NULL);
     free(output);
     cr_assert_not_null(*rootp);
     return json_object_get(*rootp, "rows");
+}
+
+static json_t *images_list(json_t **rootp) {
+    return rows_of("images", rootp);
 }
 
 static json_int_t row_number(const json_t *rows, size_t i, const char *name) {
@@ -244,6 +249,59 @@ Test(image, tells_how_its_slots_are_reset) {
     json_decref(root);
     job_end(job, pid);
     job_free(job);
+    rig_close_with_images();
+}
+
+/* One instance of a module, which writes five pages. */
+static void use_once(struct wasmpool *pool, const struct wasmpool_module *module,
+                     struct wasmpool_instance **instancep) {
+    struct wasmpool_request request = {.module = module};
+    struct wasmpool_error error;
+    uint8_t *base;
+
+    cr_assert_eq(wasmpool_allocate_module(pool, &request, instancep, &error), 0, "%s", error.message);
+    base = wasmpool_instance_memory(*instancep, 0)->base;
+    for (int page = 0; page < 5; page++) {
+        expect_eq(base[2 * page * HOST_PAGE + 1], 'x');
+        base[2 * page * HOST_PAGE + 1] = 'y';
+    }
+}
+
+/* A slot whose memory is its process' own is not said to be empty. */
+Test(image, that_is_large_is_said_to_be_copy_on_write) {
+    static uint8_t bytes[MIB];
+    const struct ModulesSegment segments[] = {{0, sizeof(bytes), bytes}};
+    struct wasmpool_instance *instance = NULL;
+    struct wasmpool_module *module;
+    struct wasmpool *pool;
+    json_t *root, *rows, *resets;
+    bool tracks;
+
+    memset(bytes, 'x', sizeof(bytes));
+    module = modules_make(20, segments, 1);
+    rig_open((const char *[]){"total_memories=1", NULL});
+    cr_assert_eq(wasmpool_open(&pool, &(struct wasmpool_options){.address = rig.daemon.address}, NULL), 0);
+    for (int i = 0; i < 4; i++) {
+        wasmpool_deallocate_module(&instance);
+        use_once(pool, module, &instance);
+    }
+    rows = rows_of("list", &root);
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        bool is_memory = !strcmp(json_string_value(json_object_get(json_array_get(rows, i), "kind")), "memory");
+
+        expect_eq(json_is_true(json_object_get(json_array_get(rows, i), "private")), is_memory);
+        expect_eq(row_number(rows, i, "resident_bytes"), 0);
+    }
+    json_decref(root);
+    resets = json_object_get(json_array_get(images_list(&root), 0), "resets");
+    expect_eq(json_array_size(resets), 1);
+    expect_str(json_string_value(json_object_get(json_array_get(resets, 0), "way")), "copy-on-write");
+    tracks = pool_tracker(pool);
+    expect_eq(row_number(resets, 0, "hot_pages"), tracks ? 5 : 0);
+    json_decref(root);
+    wasmpool_deallocate_module(&instance);
+    wasmpool_close(pool);
+    wasmpool_module_free(module);
     rig_close_with_images();
 }
 

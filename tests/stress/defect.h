@@ -5,6 +5,7 @@
 /* Defects of the reset of slots, which a test must notice: functions of the library with something left out, in front of
  * which the linker puts ours (--wrap). None unless one is planted. */
 
+#include "client/overlay.h"
 #include "client/reset.h"
 
 #include <stdbool.h>
@@ -14,7 +15,7 @@
 
 static const char *defect_planted;
 
-static const char *const DEFECTS[] = {"page", "scan", "arm", "count", "image", "switch", "grown"};
+static const char *const DEFECTS[] = {"page", "scan", "arm", "count", "image", "switch", "grown", "drop", "cover"};
 
 static bool defect_is_planted(void) {
     return defect_planted;
@@ -83,11 +84,11 @@ struct ImagePiece __wrap_image_find(const struct Image *image, uint64_t from, ui
     return piece;
 }
 
-/* What another image left is not cleared. */
+/* What another image left is not cleared, where that was a copy. */
 int __real_reset_switch(struct Taken *taken, const struct Image *image);
 int __wrap_reset_switch(struct Taken *taken, const struct Image *image);
 int __wrap_reset_switch(struct Taken *taken, const struct Image *image) {
-    if (defect_is("switch"))
+    if (defect_is("switch") && !overlay_of(taken))
         return 0;
     return __real_reset_switch(taken, image);
 }
@@ -99,6 +100,20 @@ int __wrap_mapping_protect(uint8_t *slot, uint64_t was, uint64_t bytes, struct w
     if (defect_is("grown") && bytes < was)
         return 0;
     return __real_mapping_protect(slot, was, bytes, error);
+}
+
+/* What was written to an image that lies over its slot stays there. */
+int __real_overlay_drop(const struct Taken *taken);
+int __wrap_overlay_drop(const struct Taken *taken);
+int __wrap_overlay_drop(const struct Taken *taken) {
+    return defect_is("drop") ? 0 : __real_overlay_drop(taken);
+}
+
+/* A slot that was taken back while it was idle, and looks empty, is covered by the image that it had. */
+int __real_overlay_remove(struct Taken *taken);
+int __wrap_overlay_remove(struct Taken *taken);
+int __wrap_overlay_remove(struct Taken *taken) {
+    return defect_is("cover") && taken->slot->provenance == PROVENANCE_EMPTY ? 0 : __real_overlay_remove(taken);
 }
 
 #endif

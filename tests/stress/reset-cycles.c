@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 
 /* Memories that are used again are, byte for byte, what fresh ones are: over many random cycles of writing, growing,
- * failing calls of the kernel, trimming and revoking, with each way to reset a slot, and all of them mixed; with two threads whose
- * faults disturb each other's counts.
+ * failing calls of the kernel, trimming and revoking, with each way to reset a slot, and all of them mixed; with images
+ * that are copied and images that lie over their slots; with two threads whose faults disturb each other's counts.
  *
  * reset-cycles [CYCLES]         of each of the ways, each thread; 2000
  * reset-cycles CYCLES DEFECT    with a defect that each must notice: it fails unless it does
  */
 
 #include "client/allocator.h"
+#include "client/overlay.h"
 #include "client/reset.h"
 #include "shared/kernel.h"
 #include "shared/memfd.h"
@@ -28,7 +29,8 @@
 #define THREADS 2
 #define SLOTS 6
 #define CYCLES 2000
-#define SORTS 6
+#define SORTS 9
+#define SORTS_COPIED 6 /* the others are overlaid */
 #define MEMORY_MAX (UINT64_C(2) << 20)
 #define ANY_WAY RESET_EXTENTS /* of a planner: another one each time */
 
@@ -44,8 +46,9 @@ static struct Sort sorts[SORTS];
 static struct wasmpool *pool;
 static enum ResetWay way;
 static unsigned cycles = CYCLES;
+static uint32_t first_sort; /* of those in this run */
 static enum TrackerWay possible; /* here */
-static _Atomic unsigned n_different, n_trimmed, n_grown, n_broken, n_refused, n_paged_out;
+static _Atomic unsigned n_different, n_trimmed, n_grown, n_broken, n_refused, n_overlaid, n_paged_out;
 static unsigned n_swapped; /* of all runs */
 
 static uint32_t draw(uint64_t *seed) {
@@ -80,9 +83,18 @@ static void sort_init(struct Sort *sort, uint64_t wasm_pages, const uint32_t (*e
     }
 }
 
+/* Have its slots map it, however small it is. */
+static void sort_overlay(struct Sort *sort) {
+    struct Image *image = sort->image;
+
+    image->has_file = true;
+    check(!memfd_new_open("wasmpool-image", image->end, &image->file), "a memfd");
+    check(!image_fill(image, image->file) && !memfd_freeze(image->file), "it can be filled, and sealed");
+}
+
 static void sorts_init(void) {
     static const uint32_t sparse[][2] = {{0, 1}, {20, 17}, {79, 1}, {0, 0}}, dense[][2] = {{0, 256}, {0, 0}},
-                          last[][2] = {{79, 1}, {0, 0}};
+                          last[][2] = {{79, 1}, {0, 0}}, behind[][2] = {{30, 200}, {0, 0}};
 
     sort_init(&sorts[0], 1, NULL);
     sort_init(&sorts[1], 3, NULL);
@@ -90,10 +102,17 @@ static void sorts_init(void) {
     sort_init(&sorts[3], 17, dense);
     sort_init(&sorts[4], 20, NULL);
     sort_init(&sorts[5], 5, last);
+    sort_init(&sorts[6], 5, sparse);
+    sort_init(&sorts[7], 17, dense);
+    sort_init(&sorts[8], 20, behind);
+    for (int i = SORTS_COPIED; i < SORTS; i++)
+        sort_overlay(&sorts[i]);
 }
 
 static void sorts_deinit(void) {
     for (int i = 0; i < SORTS; i++) {
+        if (i >= SORTS_COPIED)
+            image_drop_file(sorts[i].image);
         free(sorts[i].image);
         free(sorts[i].fresh);
     }
@@ -108,12 +127,19 @@ struct Thread {
     bool is_first;
 };
 
-/* Mostly not through the mapping, where to read a hole would make it a page. */
+/* Mostly not through the mapping, where to read a hole would make it a page. What lies over the slab is there alone:
+ * not always looked at, as that would be a fault, too. */
 static void expect_fresh(struct Thread *thread, const struct Sort *sort, const struct wasmpool_memory *memory) {
     const uint8_t *found = memory->base;
+    bool in_place = draw(&thread->seed) % 4 == 0;
     struct Taken taken;
 
-    if (draw(&thread->seed) % 4 && shelf_find(pool, memory->allocation, &taken)) {
+    check(shelf_find(pool, memory->allocation, &taken), "a memory has a slot");
+    if (overlay_of(&taken)) {
+        n_overlaid++;
+        if (!in_place)
+            return;
+    } else if (!in_place) {
         uint64_t offset = shape_slot_offset(&taken.slab->shape, taken.index);
 
         check(pread(taken.slab->fd, thread->bytes, memory->current_length, (off_t)offset) ==
@@ -164,7 +190,7 @@ static void disturb(struct Thread *thread, struct Sort *sort, const struct wasmp
 }
 
 static void cycle(struct Thread *thread) {
-    struct Sort *sort = &sorts[draw(&thread->seed) % SORTS];
+    struct Sort *sort = &sorts[first_sort + draw(&thread->seed) % (SORTS - first_sort)];
     const struct wasmpool_memory_type type = {.minimum = sort->wasm_pages};
     static const char label[LEASE_LABEL_BYTES];
     struct wasmpool_memory memory;
@@ -185,21 +211,25 @@ static void cycle(struct Thread *thread) {
 
 /* ------------------------------------------------------------------------------------------------ from outside */
 
-/* As a daemon trims: an idle slot is taken back, emptied and granted again. With the lock that the owner of this table has
- * when it grants what is VACANT. */
-static void trim(struct Thread *thread) {
+/* As a daemon trims: an idle slot is taken back, emptied and granted again. By nobody else meanwhile: here that is who
+ * has the lock. */
+static void trim_one(struct Thread *thread) {
     struct Slab *slab = pool->memories.slabs;
     uint32_t index = draw(&thread->seed) % SLOTS;
     struct LeaseEntry *entry = slab_entry(slab, index);
     uint64_t generation = lease_generation(lease_load(entry));
 
-    pthread_mutex_lock(&pool->lock);
-    if (!lease_revoke(entry, generation)) {
-        check(!memfd_punch(slab->fd, shape_slot_offset(&slab->shape, index), slab->shape.stride), "a slot can be punched");
-        check(!lease_grant(entry, generation + 1), "nobody else leaves VACANT");
-        n_trimmed++;
-    }
-    pthread_mutex_unlock(&pool->lock);
+    if (lease_revoke(entry, generation))
+        return;
+    check(!memfd_punch(slab->fd, shape_slot_offset(&slab->shape, index), slab->shape.stride), "a slot can be punched");
+    check(!lease_grant(entry, generation + 1), "nobody else leaves VACANT");
+    n_trimmed++;
+}
+
+static void trim(struct Thread *thread) {
+    pool_lock_until(pool, 0);
+    trim_one(thread);
+    pool_unlock(pool);
 }
 
 /* For some cycles the kernel does not do what the tracker asks: one of its descriptors is of something else. */
@@ -253,7 +283,7 @@ static void run(const char *name, const char *tracking, enum ResetWay wanted, ui
     way = wanted;
     for (int i = 0; i < SORTS; i++)
         sorts[i].planner.way = wanted == ANY_WAY ? RESET_COUNT : wanted;
-    n_trimmed = n_grown = n_broken = n_refused = n_paged_out = 0;
+    n_trimmed = n_grown = n_broken = n_refused = n_overlaid = n_paged_out = 0;
     for (int i = 0; i < THREADS; i++) {
         threads[i] = (struct Thread){.seed = (uint64_t)i + 1, .is_first = !i, .bytes = malloc(MEMORY_MAX + (UINT64_C(1) << 20))};
         check(!pipe2(threads[i].ends, O_CLOEXEC | O_NONBLOCK), "a pipe");
@@ -265,12 +295,12 @@ static void run(const char *name, const char *tracking, enum ResetWay wanted, ui
         close(threads[i].ends[1]);
         free(threads[i].bytes);
     }
-    printf("reset-cycles: %s (%s): %u cycles, %u grown, %u trimmed, %u broken, %u refused, %u paged out: %u differ\n",
-           name, planner_way_name(wanted), THREADS * cycles, n_grown, n_trimmed, n_broken, n_refused, n_paged_out,
+    printf("reset-cycles: %s (%s): %u cycles, %u overlaid, %u grown, %u trimmed, %u broken, %u refused, %u paged out: %u differ\n",
+           name, planner_way_name(wanted), THREADS * cycles, n_overlaid, n_grown, n_trimmed, n_broken, n_refused, n_paged_out,
            n_different);
     check(pool->limits.pagemap_scan == LIMIT_AUTO_NO || pool->tracker.way == possible, "it tracks where it can");
     n_swapped += n_paged_out;
-    check((n_grown && n_trimmed) || cycles < CYCLES, "there was some of everything");
+    check((n_grown && n_trimmed && n_overlaid) || cycles < CYCLES, "there was some of everything");
     wasmpool_close(pool);
 }
 
@@ -302,6 +332,12 @@ int main(int argc, char **argv) {
     run("mixed, half kept", "pagemap_scan=auto", ANY_WAY, 640 << 10);
     run("not tracked", "pagemap_scan=no", RESET_EXTENTS, UINT64_MAX);
     run("nothing kept", "pagemap_scan=no", RESET_EXTENTS, 0);
+    first_sort = SORTS_COPIED;
+    run("copy-on-write", "pagemap_scan=auto", RESET_COUNT, UINT64_MAX);
+    run("copy-on-write, mixed, some kept", "pagemap_scan=auto", ANY_WAY, 300 << 10);
+    run("copy-on-write, not tracked", "pagemap_scan=no", RESET_EXTENTS, UINT64_MAX);
+    run("copy-on-write, nothing kept", "pagemap_scan=auto", RESET_COUNT, 0);
+    first_sort = 0;
     run_refused("no PAGEMAP_SCAN", &(struct Refusal){SYS_ioctl, 1, PAGEMAP_SCAN, ENOTTY});
     run_refused("no userfaultfd", &(struct Refusal){SYS_userfaultfd, REFUSAL_ANY, 0, EPERM});
     sorts_deinit();
