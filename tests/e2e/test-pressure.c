@@ -164,7 +164,8 @@ static void thrash_close(struct Worker *worker, bool opened) {
 /* What this is about: the host as a whole is not short of memory, and its PSI says so. */
 PressureTest(in_a_cgroup_kills_a_worker_whose_idle_slots_nobody_trims) {
     static const char *const settings[] = {"log_level=info",          "total_memories=64",      "idle_trim_ms=0",
-                                           "budget_high_percent=100", "warm_share_percent=100", NULL};
+                                           "budget_high_percent=100", "warm_share_percent=100",
+                                           "stall_percent=100",      NULL};
     uint64_t stalled_us = host_stalled_us();
     int64_t start_ms = host_now_ms();
     struct Worker *worker = worker_start(settings);
@@ -177,7 +178,8 @@ PressureTest(in_a_cgroup_kills_a_worker_whose_idle_slots_nobody_trims) {
 }
 
 PressureTest(in_a_cgroup_is_relieved_before_its_worker_needs_more) {
-    static const char *const settings[] = {"log_level=info", "total_memories=64", "idle_trim_ms=0", NULL};
+    /* What other tests make the host stall meanwhile is not to be the reason. */
+    static const char *const settings[] = {"log_level=info", "total_memories=64", "idle_trim_ms=0", "stall_percent=100", NULL};
     struct Worker *worker = worker_start(settings);
 
     if (!worker)
