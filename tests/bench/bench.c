@@ -92,7 +92,7 @@ static void hand_out(struct Bench *bench) {
     bench->series.address = bench->instances.address = bench->reset.address = bench->steady.address =
         bench->peers.address = bench->capacity.address = address;
     bench->instances.modules = bench->reset.modules = bench->steady.modules = bench->peers.modules =
-        bench->reading.modules = bench->modules;
+        bench->reading.modules = bench->capacity.modules = bench->modules;
     bench->series.one_processor = bench->steady.one_processor = bench->peers.one_processor =
         bench->capacity.one_processor = one;
     bench->peers.daemon = daemon ? atoi(daemon) : 0;
