@@ -520,7 +520,7 @@ $(BUILD)/with-daemon: $(BUILD)/tests/bench/with-daemon.o
 PEERS         ?=
 bench_peers   := $(filter wasmtime,$(PEERS))
 bench_wasmtime = --wasmtime $(BUILD)/bench-wasmtime --wasmtime-skipped "$$(cat $(BUILD)/bench-wasmtime.skipped 2>/dev/null)" \
-                 --picture $(BUILD)/bench.svg
+                 --picture $(BUILD)/bench.svg --table $(BUILD)/bench.md
 bench_versus  := empty memory64k data430 table17 image1m zero64m thumbs
 
 .PHONY: bench bench-run bench-cycles bench-cycles-run bench-peers bench-peers-run bench-capacity bench-capacity-run \
@@ -562,6 +562,11 @@ bench-thumbs-run: bench_json := bench-thumbs.json
 ## bench-PART      a part of it: bench-cycles, bench-peers (beside Wasmtime), bench-capacity, bench-thumbs; build/bench-PART.json
 bench-cycles bench-peers bench-capacity bench-thumbs: deps
 	@$(MAKE) --no-print-directory $@-run
+
+## bench-picture   put the picture and the table of the last PEERS=wasmtime into the README
+.PHONY: bench-picture
+bench-picture:
+	@tests/bench/picture.sh $(BUILD)
 
 ## check-syscalls  a warm cycle makes no system call, and the daemon sleeps through it
 check-syscalls: deps

@@ -22,7 +22,7 @@
 
 struct Bench {
     const char *program, *modules; /* bench-cycle; where the binaries lie */
-    const char *json, *picture;
+    const char *json, *picture, *table;
     const char *no_wasmtime; /* why it is not there; NULL: it is, or was not asked for */
     unsigned repetitions;
     bool cycles, moves, versus, whole; /* which parts */
@@ -98,6 +98,9 @@ static void set_option(struct Bench *bench, int option, const char *value) {
     case 'p':
         bench->picture = value;
         break;
+    case 'b':
+        bench->table = value;
+        break;
     case 'r':
         n = atoi(value);
         bench->repetitions = n < 1 ? 1 : n > SAMPLE_MAX ? SAMPLE_MAX : (unsigned)n;
@@ -144,6 +147,7 @@ static void parse(struct Bench *bench, int argc, char **argv) {
         {"only", required_argument, NULL, 'o'},
         {"json", required_argument, NULL, 'j'},
         {"picture", required_argument, NULL, 'p'},
+        {"table", required_argument, NULL, 'b'},
         {"repetitions", required_argument, NULL, 'r'},
         {"thumbs", required_argument, NULL, 't'},
         {"thumbs-stock", required_argument, NULL, 's'},
@@ -162,7 +166,8 @@ static void parse(struct Bench *bench, int argc, char **argv) {
                         "--capacity BENCH-CAPACITY --thumbs WASMPOOL-THUMBS --thumbs-stock BENCH-THUMBS-STOCK "
                         "--thumbs-images THUMBS-IMAGES --gifs DIRECTORY --fault-share FAULT-SHARE.SH "
                         "[--wasmtime BENCH-WASMTIME [--wasmtime-skipped REASON]] "
-                        "[--only cycles|peers|capacity|thumbs] [--json FILE] [--picture FILE] [--repetitions N]\n");
+                        "[--only cycles|peers|capacity|thumbs] [--json FILE] [--picture FILE] [--table FILE] "
+                        "[--repetitions N]\n");
         exit(2);
     }
 }
@@ -233,16 +238,19 @@ static int measure(struct Bench *bench) {
     return 0;
 }
 
-static int write_files(const struct Bench *bench, const struct Report *report) {
-    int r = bench->json ? report_json(report, bench->json) : 0;
-
+static int say_unwritten(int r, const char *path) {
     if (r)
-        fprintf(stderr, "bench: %s: %s\n", bench->json, strerror(-r));
-    else if (bench->picture && bench->beside) {
-        r = picture_write(&bench->peers, bench->picture);
-        if (r)
-            fprintf(stderr, "bench: %s: %s\n", bench->picture, strerror(-r));
-    }
+        fprintf(stderr, "bench: %s: %s\n", path, strerror(-r));
+    return r;
+}
+
+static int write_files(const struct Bench *bench, const struct Report *report) {
+    int r = bench->json ? say_unwritten(report_json(report, bench->json), bench->json) : 0;
+
+    if (!r && bench->picture && bench->beside)
+        r = say_unwritten(picture_write(&bench->peers, bench->picture), bench->picture);
+    if (!r && bench->table && bench->beside)
+        r = say_unwritten(picture_write_table(&bench->peers, bench->table), bench->table);
     return r;
 }
 

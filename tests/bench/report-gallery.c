@@ -13,9 +13,9 @@ static void report_gallery_line(const struct Gallery *gallery, const char *title
 
 void report_gallery_text(const struct Gallery *gallery) {
     printf("\nwasmpool-thumbs over %u images, %d workers, each image in a fresh sandbox, from its start to its end;\n"
-           "median and quartiles of %u repetitions. What part of all its processes' time page faults take: by number,\n"
-           "times what one of fresh memory costs, measured beside each run (one of a page that exists costs less); and\n"
-           "by sampling with perf, where it is there, in runs of their own:\n\n%-36s",
+           "median and quartiles of %u repetitions. How much of their time page faults take: by their number, times\n"
+           "what one of fresh memory costs, measured beside each run (that of a page that exists costs less);\n"
+           "and by sampling with perf, where it is there, in runs of their own:\n\n%-36s",
            gallery->images, GALLERY_WORKERS, gallery->ratio.n, "");
     for (unsigned side = 0; side < GALLERY_SIDES_N; side++)
         printf(" %22s", GALLERY_WAYS[side].title);
