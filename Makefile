@@ -484,14 +484,25 @@ $(bench_gen)/%.o: $(bench_gen)/%.c
 $(BUILD)/tests/bench/work-stock.o: OURS += $(bench_flags)
 $(BUILD)/tests/bench/work-stock.o: $(bench_modules:%=$(bench_gen)/%.h) $(thumbs_gen)/thumbs.h
 
-$(BUILD)/bench-cycle: $(call objects,$(wildcard tests/bench/cycle*.c tests/bench/work*.c tests/bench/ga*.c)) \
+$(BUILD)/bench-cycle: $(call objects,$(wildcard tests/bench/cycle*.c tests/bench/work*.c) tests/bench/gain.c tests/bench/gang.c) \
                       $(bench_modules:%=$(bench_gen)/%.o) $(thumbs_gen)/thumbs.o $(BUILD)/libwasmpool.a
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ -lwasm-rt-impl $(proto_libs) -lm
 
+# wasmpool-thumbs once more, over the stock runtime: its sandbox alone is compiled anew, against that one's header.
+$(BUILD)/tests/bench/thumbs-stock-sandbox.o: $(thumbs)/sandbox.c $(thumbs_gen)/thumbs.wasm $(thumbs_gen)/thumbs.h
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) -I/usr/src/wasm2c $(OURS) $(thumbs_cflags) $(CFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/bench-thumbs-stock: $(filter-out %/sandbox.o %/wasm-rt-impl.o,$(thumbs_objects)) $(BUILD)/tests/bench/thumbs-stock.o \
+                             $(BUILD)/tests/bench/thumbs-stock-sandbox.o $(BUILD)/libwasmpool.a
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ -lwasm-rt-impl $(json_libs) $(proto_libs) -lm
+
 $(BUILD)/bench: $(call objects,$(wildcard tests/bench/figures*.c tests/bench/report*.c) \
                                 $(addprefix tests/bench/,bench.c series.c instances.c reset.c steady.c footprint.c peers.c versus.c \
-                                  picture.c reading.c capacity.c runner.c sample.c))
+                                  picture.c reading.c capacity.c gallery.c runner.c sample.c))
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ $(json_libs) -lm
 
@@ -509,12 +520,13 @@ $(BUILD)/with-daemon: $(BUILD)/tests/bench/with-daemon.o
 PEERS         ?=
 bench_peers   := $(filter wasmtime,$(PEERS))
 bench_wasmtime = --wasmtime $(BUILD)/bench-wasmtime --wasmtime-skipped "$$(cat $(BUILD)/bench-wasmtime.skipped 2>/dev/null)" \
-                 --picture $(BUILD)/bench.svg
+                 --picture $(BUILD)/bench.svg --table $(BUILD)/bench.md
 bench_versus  := empty memory64k data430 table17 image1m zero64m thumbs
 
 .PHONY: bench bench-run bench-cycles bench-cycles-run bench-peers bench-peers-run bench-capacity bench-capacity-run \
-        bench-wasmtime check-syscalls check-syscalls-run
+        bench-thumbs bench-thumbs-run bench-wasmtime check-syscalls check-syscalls-run
 bench_programs := $(BUILD)/with-daemon $(BUILD)/wasmpoold $(BUILD)/bench-cycle
+bench_thumbs   := $(BUILD)/wasmpool-thumbs $(BUILD)/bench-thumbs-stock $(BUILD)/thumbs-images
 
 bench-wasmtime: $(bench_versus:%=$(bench_gen)/%.wasm)
 	$(call say,CARGO)
@@ -524,12 +536,15 @@ bench-wasmtime: $(bench_versus:%=$(bench_gen)/%.wasm)
 bench: deps
 	@$(MAKE) --no-print-directory bench-run
 
-bench-run bench-cycles-run bench-peers-run bench-capacity-run: $(bench_programs) $(BUILD)/bench-capacity $(BUILD)/bench \
-                                                               $(bench_wasm)
+bench-run bench-cycles-run bench-peers-run bench-capacity-run bench-thumbs-run: \
+        $(bench_programs) $(BUILD)/bench-capacity $(BUILD)/bench $(bench_thumbs) $(bench_wasm)
 	$(if $(SANITIZE),$(error a bench of instrumented code says nothing: run it without SANITIZE))
 	$(if $(filter-out wasmtime,$(PEERS)),$(error PEERS may be wasmtime))
 	@$(BUILD)/with-daemon $(BUILD)/wasmpoold -- $(BUILD)/bench --cycle $(BUILD)/bench-cycle --modules $(bench_gen) \
-	    --capacity $(BUILD)/bench-capacity $(bench_options) --json $(BUILD)/$(bench_json)
+	    --capacity $(BUILD)/bench-capacity --thumbs $(BUILD)/wasmpool-thumbs \
+	    --thumbs-stock $(BUILD)/bench-thumbs-stock --thumbs-images $(BUILD)/thumbs-images --gifs $(thumbs)/gif \
+	    --fault-share tests/bench/fault-share.sh \
+	    $(bench_options) --json $(BUILD)/$(bench_json)
 
 bench-run: $(if $(bench_peers),bench-wasmtime)
 bench-run: bench_options = $(if $(bench_peers),$(bench_wasmtime))
@@ -541,10 +556,17 @@ bench-cycles-run: bench_options := --only cycles
 bench-cycles-run: bench_json := bench-cycles.json
 bench-capacity-run: bench_options := --only capacity
 bench-capacity-run: bench_json := bench-capacity.json
+bench-thumbs-run: bench_options := --only thumbs
+bench-thumbs-run: bench_json := bench-thumbs.json
 
-## bench-PART      one of its parts: bench-cycles, bench-peers (beside Wasmtime), bench-capacity; also build/bench-PART.json
-bench-cycles bench-peers bench-capacity: deps
+## bench-PART      a part of it: bench-cycles, bench-peers (beside Wasmtime), bench-capacity, bench-thumbs; build/bench-PART.json
+bench-cycles bench-peers bench-capacity bench-thumbs: deps
 	@$(MAKE) --no-print-directory $@-run
+
+## bench-picture   put the picture and the table of the last PEERS=wasmtime into the README
+.PHONY: bench-picture
+bench-picture:
+	@tests/bench/picture.sh $(BUILD)
 
 ## check-syscalls  a warm cycle makes no system call, and the daemon sleeps through it
 check-syscalls: deps

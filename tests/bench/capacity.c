@@ -43,6 +43,14 @@ const struct CapacityLine CAPACITY_LINES[CAPACITY_LINES_N] = {
     {CAPACITY_IDLE, "idle-memory", "memory for a connection", &BYTES, "two pages", "64 KiB", false},
     {CAPACITY_TRIM, "trim-rate", "trim of idle memory of 8 processes", &GIB_S, "plain punches, one thread", NULL, true},
     {CAPACITY_TRIM, "trim-p99", "busy worker meanwhile, p99", &NS, "p99 without", "2 x the floor", false},
+    {CAPACITY_COLD, "cold-first", "first instance, shared 1 MiB image", &US, "a slot mapped, 1 MiB copied",
+     "1.5 x the floor", false},
+    {CAPACITY_COLD, "cold-first-p95", "the same, p95", &US, "the same, p95", NULL, false},
+    {CAPACITY_COLD, "cold-next", "6th instance of that image", &US, "the same, 6th slot", NULL, false},
+    {CAPACITY_COLD, "cold-last", "64th instance of that image", &US, "the same, 64th slot", "the first instance",
+     false},
+    {CAPACITY_COLD, "cold-growth", "64th over 6th of that image", &TIMES, "the floor's",
+     "the floor's + 1.5 x its quartiles' distance", false},
     {CAPACITY_GAIN, "threads-empty", "two threads, empty modules", &TIMES, "arithmetic", "0.95 x the floor", true},
     {CAPACITY_GAIN, "threads-64k", "two threads, 64 KiB, 1 page", &TIMES, "arithmetic", "0.95 x the floor", true},
     {CAPACITY_GAIN, "processes-empty", "two processes, empty modules", &TIMES, "arithmetic", "0.95 x the floor", true},
@@ -52,6 +60,7 @@ const struct CapacityLine CAPACITY_LINES[CAPACITY_LINES_N] = {
 static const char *const CAPACITY_NAMES[CAPACITY_EXPERIMENTS_N] = {
     [CAPACITY_RECALL] = "recall", [CAPACITY_STOPPED] = "stopped", [CAPACITY_BURST] = "burst",
     [CAPACITY_SLOTS] = "slots",   [CAPACITY_IDLE] = "idle",       [CAPACITY_TRIM] = "trim",
+    [CAPACITY_COLD] = "cold",
 };
 
 static void capacity_add(struct Capacity *capacity, const char *key, double value, double floor, double bound) {
@@ -94,7 +103,7 @@ static bool capacity_is_over(const struct Capacity *capacity, enum CapacityExper
 }
 
 static void capacity_run(struct Capacity *capacity, enum CapacityExperiment experiment) {
-    const char *const command[] = {capacity->program, CAPACITY_NAMES[experiment], NULL};
+    const char *const command[] = {capacity->program, CAPACITY_NAMES[experiment], capacity->modules, NULL};
     struct CapacityRun run = {capacity, experiment};
 
     if (runner_read(command, capacity_read, &run))

@@ -16,6 +16,7 @@ enum CapacityExperiment {
     CAPACITY_SLOTS,
     CAPACITY_IDLE,
     CAPACITY_TRIM,
+    CAPACITY_COLD,
     CAPACITY_GAIN, /* bench-cycle's */
     CAPACITY_EXPERIMENTS_N,
 };
@@ -36,7 +37,7 @@ struct CapacityLine {
 
 #define CAPACITY_LONG_REPETITIONS 3 /* of idle and trim */
 
-#define CAPACITY_LINES_N 27
+#define CAPACITY_LINES_N 32
 extern const struct CapacityLine CAPACITY_LINES[CAPACITY_LINES_N];
 
 /* In the experiment's units. */
@@ -47,6 +48,7 @@ struct CapacityCell {
 
 struct Capacity {
     const char *program, *cycle, *address; /* bench-capacity, bench-cycle; of the daemon for the gains */
+    const char *modules;                   /* where the binaries lie */
     bool one_processor;                    /* nothing to gain */
     struct CapacityCell cells[CAPACITY_LINES_N];
     bool failed[CAPACITY_EXPERIMENTS_N];

@@ -27,6 +27,8 @@ static const struct Work *const WORKS[] = {
     &WORK_RESET_ALL,
     &WORK_RESET_ORACLE,
     &WORK_RESET_GATE,
+    &WORK_FAULT_ANONYMOUS,
+    &WORK_FAULT_SHARED,
 };
 #define WORKS_N (sizeof(WORKS) / sizeof(WORKS[0]))
 
@@ -69,7 +71,7 @@ static void usage(void) {
            "works:\n",
            WORK_TOUCH_MAX);
     for (size_t i = 0; i < WORKS_N; i++)
-        printf("  %-14s %s\n", WORKS[i]->name, WORKS[i]->meaning);
+        printf("  %-15s %s\n", WORKS[i]->name, WORKS[i]->meaning);
 }
 
 static const struct Work *find_work(const char *name) {

@@ -13,13 +13,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* bench-capacity EXPERIMENT: run it once. Whatever happens, and also when it hangs or is told to end, no process and no
- * directory of it stays behind. */
+/* bench-capacity EXPERIMENT [MODULES]: run it once. Whatever happens, and also when it hangs or is told to end, no
+ * process and no directory of it stays behind. */
 
 static const struct Experiment *const EXPERIMENTS[] = {
     &EXPERIMENT_RECALL, &EXPERIMENT_STOPPED, &EXPERIMENT_BURST, &EXPERIMENT_SLOTS, &EXPERIMENT_IDLE, &EXPERIMENT_TRIM,
+    &EXPERIMENT_COLD,
 };
 #define EXPERIMENTS_N (sizeof(EXPERIMENTS) / sizeof(EXPERIMENTS[0]))
+
+const char *experiment_modules;
 
 void experiment_print(const char *key, double value, double floor, double bound) {
     printf("%s %.9g %.9g %.9g\n", key, value, floor, bound);
@@ -178,15 +181,17 @@ static void experiment_fail(const char *message) {
 }
 
 static void usage(FILE *stream) {
-    fprintf(stream, "usage: bench-capacity EXPERIMENT\n"
-                    "Prints lines of a key, a value, its floor and its bound. Experiments:\n");
+    fprintf(stream, "usage: bench-capacity EXPERIMENT [MODULES]\n"
+                    "Prints lines of a key, a value, its floor and its bound. MODULES is where the binaries\n"
+                    "lie, which the last of the experiments needs:\n");
     for (size_t i = 0; i < EXPERIMENTS_N; i++)
         fprintf(stream, "  %-8s %s\n", EXPERIMENTS[i]->name, EXPERIMENTS[i]->meaning);
 }
 
 int main(int argc, char **argv) {
-    for (size_t i = 0; argc == 2 && i < EXPERIMENTS_N; i++)
+    for (size_t i = 0; (argc == 2 || argc == 3) && i < EXPERIMENTS_N; i++)
         if (!strcmp(argv[1], EXPERIMENTS[i]->name)) {
+            experiment_modules = argv[2];
             host_set_fail(experiment_fail);
             sched_getaffinity(0, sizeof(pin_allowed), &pin_allowed);
             guard_start(EXPERIMENTS[i]);

@@ -22,7 +22,9 @@ struct Experiment {
 };
 
 extern const struct Experiment EXPERIMENT_RECALL, EXPERIMENT_STOPPED, EXPERIMENT_BURST, EXPERIMENT_SLOTS,
-    EXPERIMENT_IDLE, EXPERIMENT_TRIM;
+    EXPERIMENT_IDLE, EXPERIMENT_TRIM, EXPERIMENT_COLD;
+
+extern const char *experiment_modules; /* where the bench's binaries lie; NULL: nobody said */
 
 /* A line "key value floor bound": all in one unit, which is the reader's to know. The floor is what nothing built of
  * the same steps can do without, as it was just now; NAN: there is none. */

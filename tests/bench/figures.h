@@ -10,6 +10,7 @@
 #include "tests/bench/reset.h"
 #include "tests/bench/series.h"
 #include "tests/bench/steady.h"
+#include "tests/bench/gallery.h"
 
 /* Failed: it could not be measured, or what does not depend on time is not as it must be. */
 enum Outcome { FIGURE_OK, FIGURE_MISSED, FIGURE_SKIPPED, FIGURE_FAILED };
@@ -47,6 +48,9 @@ void figures_add_reading(struct Figures *figures, const struct Reading *reading)
 
 /* Of capacity that moves: what has a bound. */
 void figures_add_capacity(struct Figures *figures, const struct Capacity *capacity);
+
+/* Of wasmpool-thumbs from its start to its end. */
+void figures_add_gallery(struct Figures *figures, const struct Gallery *gallery);
 
 /* Counted in one run each under strace: round trips, file descriptors and mappings. */
 void figures_add_counted(struct Figures *figures, const struct Series *series);

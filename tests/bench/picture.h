@@ -9,4 +9,7 @@
 /* 0 or a negative errno. */
 int picture_write(const struct Peers *peers, const char *path);
 
+/* Some of its rows as a table in Markdown. 0 or a negative errno. */
+int picture_write_table(const struct Peers *peers, const char *path);
+
 #endif

@@ -7,6 +7,7 @@
 #include "tests/bench/peers.h"
 #include "tests/bench/reset.h"
 #include "tests/bench/steady.h"
+#include "tests/bench/gallery.h"
 
 #include <jansson.h>
 
@@ -21,5 +22,7 @@ void report_steady_text(const struct Steady *steady);
 json_t *report_steady_json(const struct Steady *steady);
 void report_peers_text(const struct Peers *peers);
 json_t *report_peers_json(const struct Peers *peers);
+void report_gallery_text(const struct Gallery *gallery);
+json_t *report_gallery_json(const struct Gallery *gallery);
 
 #endif

@@ -127,6 +127,8 @@ void report_text(const struct Report *report) {
     }
     if (report->moves)
         report_capacity(report->capacity);
+    if (report->whole)
+        report_gallery_text(report->gallery);
     report_outcomes(report->figures);
 }
 
@@ -226,7 +228,7 @@ int report_json(const struct Report *report, const char *path) {
     for (unsigned i = 0; i < FLOORS_N; i++)
         json_object_set_new(floors, FLOORS[i].work, report_part_json(&series->floors[i]));
     root = json_pack("{s:s, s:s, s:s, s:I, s:s, s:o, s:o, s:{s:o, s:o, s:o}, s:o, s:o, s:o, s:o, s:o, s:o, "
-                     "s:o}",
+                     "s:o, s:o}",
                      "version", WASMPOOL_VERSION, "kernel", host.release, "machine", host.machine,
                      "processors", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "unit", "ns",
                      "cycles", report_json_cycles(series), "floors", floors, "second_process",
@@ -239,6 +241,7 @@ int report_json(const struct Report *report, const char *path) {
                      "peers", report->versus ? report_peers_json(report->peers) : json_null(),
                      "reading", report_json_reading(report->reading),
                      "capacity", report_json_capacity(report->capacity),
+                     "thumbs", report->whole ? report_gallery_json(report->gallery) : json_null(),
                      "checks", report_json_figures(report->figures));
     if (!root)
         return -ENOMEM;

@@ -10,6 +10,7 @@
 #include "tests/bench/reset.h"
 #include "tests/bench/series.h"
 #include "tests/bench/steady.h"
+#include "tests/bench/gallery.h"
 
 struct Report {
     const struct Series *series;
@@ -19,8 +20,9 @@ struct Report {
     const struct Peers *peers;
     const struct Reading *reading;
     const struct Capacity *capacity;
+    const struct Gallery *gallery;
     const struct Figures *figures;
-    bool cycles, versus, moves; /* what was measured: all but the following, peers, capacity */
+    bool cycles, versus, moves, whole; /* what was measured: all but the following, peers, capacity, thumbs */
 };
 
 /* For people, on standard output. */

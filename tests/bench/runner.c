@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -93,14 +94,18 @@ static int runner_start(struct Arguments *arguments, int output, pid_t *pidp, FI
     return runner_start_reading(arguments, -1, output, pidp, filep);
 }
 
-/* 0 when it ended well. */
-static int runner_wait(pid_t pid) {
+/* 0 when it ended well. `usage` may be NULL. */
+static int runner_wait_usage(pid_t pid, struct rusage *usage) {
     int status;
 
-    while (waitpid(pid, &status, 0) < 0)
+    while (wait4(pid, &status, 0, usage) < 0)
         if (errno != EINTR)
             return -errno;
     return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -ECHILD;
+}
+
+static int runner_wait(pid_t pid) {
+    return runner_wait_usage(pid, NULL);
 }
 
 int runner_measure(const char *program, const struct Task *task, struct Rate *ratep) {
@@ -145,8 +150,13 @@ static double runner_now_ns(void) {
     return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
-static int runner_time_arguments(struct Arguments *arguments, double *nsp) {
+static double runner_timeval_ns(struct timeval time) {
+    return (double)time.tv_sec * 1e9 + (double)time.tv_usec * 1e3;
+}
+
+static int runner_use_arguments(struct Arguments *arguments, struct Use *usep) {
     double start = runner_now_ns();
+    struct rusage usage;
     char output[256];
     FILE *file = NULL;
     pid_t pid;
@@ -158,25 +168,43 @@ static int runner_time_arguments(struct Arguments *arguments, double *nsp) {
         continue;
     if (file)
         fclose(file);
-    r = runner_wait(pid);
+    r = runner_wait_usage(pid, &usage);
     if (!r)
-        *nsp = runner_now_ns() - start;
+        *usep = (struct Use){
+            .ns = runner_now_ns() - start,
+            .cpu_ns = runner_timeval_ns(usage.ru_utime) + runner_timeval_ns(usage.ru_stime),
+            .faults = (double)usage.ru_minflt,
+        };
     return r;
 }
 
-int runner_time(const char *const *command, double *nsp) {
+int runner_use(const char *const *command, struct Use *usep) {
     struct Arguments arguments = {.n = 0};
 
     for (; *command; command++)
         arguments_add(&arguments, *command);
-    return runner_time_arguments(&arguments, nsp);
+    return runner_use_arguments(&arguments, usep);
+}
+
+int runner_time(const char *const *command, double *nsp) {
+    struct Use use;
+    int r = runner_use(command, &use);
+
+    if (!r)
+        *nsp = use.ns;
+    return r;
 }
 
 int runner_time_task(const char *program, const struct Task *task, double *nsp) {
     struct Arguments arguments = {.n = 0};
+    struct Use use;
+    int r;
 
     arguments_add_task(&arguments, program, task);
-    return runner_time_arguments(&arguments, nsp);
+    r = runner_use_arguments(&arguments, &use);
+    if (!r)
+        *nsp = use.ns;
+    return r;
 }
 
 int runner_read(const char *const *command, void (*line)(void *data, const char *text), void *data) {

@@ -33,11 +33,17 @@ int runner_measure(const char *program, const struct Task *task, struct Rate *ra
 int runner_time(const char *const *command, double *nsp);
 int runner_time_task(const char *program, const struct Task *task, double *nsp);
 
+/* The same, and what the command and all whom it has waited for took: processor time, page faults without a disk. */
+struct Use {
+    double ns, cpu_ns, faults;
+};
+int runner_use(const char *const *command, struct Use *usep);
+
 /* Run a command and hand over each line that it prints, without its end. 0 or a negative errno. */
 int runner_read(const char *const *command, void (*line)(void *data, const char *text), void *data);
 
-/* bench-cycle --against: cycles a microsecond of the work `against` and of the task's own, by one process or thread, and
- * by two together; each the mean of the rounds that nobody interrupted. */
+/* bench-cycle --against: cycles a microsecond of the work `against` and of the task's own, by one process or thread,
+ * and by two together; each the mean of the rounds that nobody interrupted. */
 struct Gains {
     unsigned rounds;
     double alone[2], both[2];

@@ -189,11 +189,33 @@ static int wait_ready(struct Host *host) {
     return -1;
 }
 
+/* What the daemon says of itself meanwhile is of no interest, but it waits for ever when nobody reads it: the kernel
+ * keeps some ten messages. */
+static void drain_notify(const struct Host *host) {
+    char message[512];
+
+    while (recv(host->notify_fd, message, sizeof(message), MSG_DONTWAIT) >= 0)
+        continue;
+}
+
+/* The next signal; false when there is none to be had. */
+static bool wait_signal(const struct Host *host, struct signalfd_siginfo *info) {
+    struct pollfd fds[] = {{.fd = host->notify_fd, .events = POLLIN}, {.fd = host->signal_fd, .events = POLLIN}};
+
+    while (poll(fds, 2, -1) > 0) {
+        if (fds[0].revents)
+            drain_notify(host);
+        if (fds[1].revents)
+            return read(host->signal_fd, info, sizeof(*info)) == sizeof(*info);
+    }
+    return false;
+}
+
 static int wait_command(struct Host *host) {
     struct signalfd_siginfo info;
     int status = STATUS_DAEMON;
 
-    while (read(host->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+    while (wait_signal(host, &info)) {
         if (info.ssi_signo != SIGCHLD) {
             if (host->command > 0)
                 kill(host->command, (int)info.ssi_signo);
