@@ -13,7 +13,7 @@ if "$program" 1 | grep '^SKIP .*the ways that track'; then
     exit 0
 fi
 for defect in page scan arm count image switch grown drop cover; do
-    if "$program" 500 $defect >"$output" 2>&1; then
+    if "$program" 5000 $defect >"$output" 2>&1; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
