@@ -21,21 +21,21 @@ static void average(_Atomic uint32_t *value, uint64_t sample) {
 }
 
 void planner_init(struct Planner *planner) {
-    *planner = (struct Planner){.whole_next = PLANNER_WHOLE_MIN};
+    *planner = (struct Planner){.way = LEASE_RESET_COUNT, .whole_next = PLANNER_WHOLE_MIN};
 }
 
 /* Changes for a quarter more only, so that two that cost the same do not take turns. */
-static enum ResetWay planner_choose(const struct Planner *planner, enum ResetWay way) {
+static enum LeaseReset planner_choose(const struct Planner *planner, enum LeaseReset way) {
     struct Planner *p = (struct Planner *)planner;
     uint64_t count_ns = load(&p->count_ns), scan_ns = load(&p->scan_ns);
     uint64_t with_count = count_ns + scan_ns * (1000 - load(&p->still_permille)) / 1000;
 
     if (!count_ns || !scan_ns)
         return way;
-    if (way == RESET_COUNT && with_count > scan_ns + scan_ns / 4)
-        return RESET_SCAN;
-    if (way == RESET_SCAN && scan_ns > with_count + with_count / 4)
-        return RESET_COUNT;
+    if (way == LEASE_RESET_COUNT && with_count > scan_ns + scan_ns / 4)
+        return LEASE_RESET_SCAN;
+    if (way == LEASE_RESET_SCAN && scan_ns > with_count + with_count / 4)
+        return LEASE_RESET_COUNT;
     return way;
 }
 
@@ -49,24 +49,24 @@ static bool planner_begins_whole(struct Planner *planner, const struct PlannerSa
     return true;
 }
 
-static enum ResetWay planner_leave_whole(struct Planner *planner) {
+static enum LeaseReset planner_leave_whole(struct Planner *planner) {
     uint32_t left = load(&planner->whole_left);
 
     store(&planner->whole_left, left ? left - 1 : 0);
-    return left > 1 ? RESET_WHOLE : RESET_COUNT;
+    return left > 1 ? LEASE_RESET_WHOLE : LEASE_RESET_COUNT;
 }
 
 void planner_learn(struct Planner *planner, const struct PlannerSample *sample) {
-    enum ResetWay way = planner_way(planner);
+    enum LeaseReset way = planner_way(planner);
 
     if (sample->count_ns)
         average(&planner->count_ns, sample->count_ns);
     if (sample->counted)
         average(&planner->still_permille, sample->still ? 1000 : 1); /* not 0, which is not known */
-    if (way == RESET_WHOLE)
+    if (way == LEASE_RESET_WHOLE)
         way = planner_leave_whole(planner);
     else if (planner_begins_whole(planner, sample))
-        way = RESET_WHOLE;
+        way = LEASE_RESET_WHOLE;
     else
         way = planner_choose(planner, way);
     store(&planner->way, way);
@@ -79,18 +79,4 @@ void planner_learn_scan(struct Planner *planner, uint64_t ns) {
 void planner_learn_growth(struct Planner *planner, uint64_t bytes) {
     if (atomic_load_explicit(&planner->grown_bytes, memory_order_relaxed) < bytes)
         atomic_store_explicit(&planner->grown_bytes, bytes, memory_order_relaxed);
-}
-
-const char *planner_way_name(enum ResetWay way) {
-    switch (way) {
-    case RESET_COUNT:
-        return "count";
-    case RESET_SCAN:
-        return "scan";
-    case RESET_WHOLE:
-        return "whole";
-    case RESET_EXTENTS:
-        return "extents";
-    }
-    return "unknown";
 }

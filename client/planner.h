@@ -14,21 +14,15 @@
  * share. What is written in turns has no lock: of two that decide at once one is forgotten. */
 
 #include "client/tracker.h"
+#include "shared/lease.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
 
 #define PLANNER_EVERY 64 /* a power of two */
 
-enum ResetWay {
-    RESET_COUNT,   /* hot pages, and those that became hot if the count of faults has moved */
-    RESET_SCAN,    /* hot pages, after looking for more each time */
-    RESET_WHOLE,   /* all bytes */
-    RESET_EXTENTS, /* all pages that exist: where nothing can be tracked */
-};
-
 struct Planner {
-    _Alignas(64) _Atomic uint32_t way;   /* enum ResetWay */
+    _Alignas(64) _Atomic uint32_t way;   /* enum LeaseReset: COUNT, SCAN or WHOLE */
     _Atomic uint32_t count_ns, scan_ns;  /* what the question and the scan cost, averages; 0: not known */
     _Atomic uint32_t still_permille;     /* how often the count stood still */
     _Atomic uint32_t whole_left;         /* timed resets until WHOLE is left, */
@@ -50,11 +44,8 @@ void planner_learn_scan(struct Planner *planner, uint64_t ns);
 
 void planner_learn_growth(struct Planner *planner, uint64_t bytes);
 
-static inline enum ResetWay planner_way(const struct Planner *planner) {
-    return (enum ResetWay)atomic_load_explicit(&((struct Planner *)planner)->way, memory_order_relaxed);
+static inline enum LeaseReset planner_way(const struct Planner *planner) {
+    return (enum LeaseReset)atomic_load_explicit(&((struct Planner *)planner)->way, memory_order_relaxed);
 }
-
-/* In a word, and why, for people. */
-const char *planner_way_name(enum ResetWay way);
 
 #endif

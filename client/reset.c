@@ -169,18 +169,18 @@ static void reset_begin_tracking(struct Taken *taken, const struct ResetAsk *ask
 
 /* Can no page have become hot? Where that is not asked for, it is now and then all the same, twice in a row, to know what
  * it would have saved. */
-static bool reset_is_still(struct Track *track, enum ResetWay way, struct PlannerSample *sample, bool timed) {
+static bool reset_is_still(struct Track *track, enum LeaseReset way, struct PlannerSample *sample, bool timed) {
     uint64_t start_ns = timed ? clock_now_ns() : 0, before = track->count;
 
     *sample = (struct PlannerSample){0};
     track->count = UINT64_MAX;
-    if (way != RESET_COUNT && !timed)
+    if (way != LEASE_RESET_COUNT && !timed)
         return false;
     track->count = tracker_count();
     sample->count_ns = timed ? clock_now_ns() - start_ns : 0;
     sample->counted = before != UINT64_MAX;
     sample->still = track->count == before;
-    return sample->still && way == RESET_COUNT;
+    return sample->still && way == LEASE_RESET_COUNT;
 }
 
 /* A page that is read for the first time is a fault, too: where nothing has become hot, none is there that was not. */
@@ -226,18 +226,18 @@ static void reset_age(const struct Taken *taken, const struct ResetAsk *ask, con
         track_arm_again(track, tracker, slab_slot_base(taken->slab, taken->index));
 }
 
-static enum LeaseReset reset_announced(const struct Taken *taken, enum ResetWay way) {
+static enum LeaseReset reset_announced(const struct Taken *taken, enum LeaseReset way) {
     if (overlay_of(taken))
         return LEASE_RESET_PRIVATE;
-    return way == RESET_SCAN ? LEASE_RESET_SCAN : LEASE_RESET_COUNT;
+    return way == LEASE_RESET_SCAN ? LEASE_RESET_SCAN : LEASE_RESET_COUNT;
 }
 
 static int reset_hot(struct Taken *taken, const struct ResetAsk *ask, const struct Tracker *tracker,
-                     enum ResetWay way) {
+                     enum LeaseReset way) {
     uint8_t *base = slab_slot_base(taken->slab, taken->index);
     struct Track *track = taken->slot->track;
     uint32_t turn = ++track->turn % PLANNER_EVERY;
-    bool timed = !turn || (way == RESET_SCAN && turn == 1);
+    bool timed = !turn || (way == LEASE_RESET_SCAN && turn == 1);
     uint64_t start_ns = timed ? clock_now_ns() : 0;
     struct PlannerSample sample;
     int r = 0;
@@ -266,7 +266,7 @@ static int reset_hot(struct Taken *taken, const struct ResetAsk *ask, const stru
 /* A slot that is not tracked yet, or of which too much was written to be told, is reset by what exists, and tracked from
  * then on. */
 static int reset_tracked(struct Taken *taken, const struct ResetAsk *ask, const struct Tracker *tracker,
-                         enum ResetWay way) {
+                         enum LeaseReset way) {
     int r;
 
     if (reset_is_tracked(taken, ask) && !reset_hot(taken, ask, tracker, way))
@@ -323,9 +323,9 @@ static int reset_give_back(struct Taken *taken, const struct ResetAsk *ask) {
 static bool reset_hot_private(struct Taken *taken, const struct ResetAsk *ask, const struct Tracker *tracker,
                               uint64_t keep) {
     const struct Track *track = taken->slot->track;
-    bool counts = tracker->way == TRACKER_COUNT && planner_way(ask->planner) != RESET_SCAN;
+    bool counts = tracker->way == TRACKER_COUNT && planner_way(ask->planner) != LEASE_RESET_SCAN;
 
-    return reset_is_tracked(taken, ask) && !reset_hot(taken, ask, tracker, counts ? RESET_COUNT : RESET_SCAN) &&
+    return reset_is_tracked(taken, ask) && !reset_hot(taken, ask, tracker, counts ? LEASE_RESET_COUNT : LEASE_RESET_SCAN) &&
            track->age && track->n_pages <= keep / host_page();
 }
 
@@ -371,7 +371,7 @@ static int reset_planned_whole(struct Taken *taken, const struct ResetAsk *ask, 
 static int reset_keep(struct Taken *taken, const struct ResetAsk *ask) {
     const struct Tracker *tracker = NULL;
     bool fits = ask->used <= ask->keep;
-    enum ResetWay way;
+    enum LeaseReset way;
 
     if (overlay_of(taken))
         return reset_overlaid(taken, ask);
@@ -382,9 +382,9 @@ static int reset_keep(struct Taken *taken, const struct ResetAsk *ask) {
     if (!tracker)
         return fits && ask->used <= RESET_ZERO_BYTES ? reset_whole(taken, ask) : reset_existing(taken, ask, ask->keep);
     way = planner_way(ask->planner);
-    if (way == RESET_WHOLE)
+    if (way == LEASE_RESET_WHOLE)
         return reset_planned_whole(taken, ask, fits);
-    return reset_tracked(taken, ask, tracker, tracker->way == TRACKER_SCAN ? RESET_SCAN : way);
+    return reset_tracked(taken, ask, tracker, tracker->way == TRACKER_SCAN ? LEASE_RESET_SCAN : way);
 }
 
 int reset_slot(struct Taken *taken, const struct ResetAsk *asked) {

@@ -15,16 +15,16 @@ static const struct PlannerSample moving = {.count_ns = 300, .counted = true, .h
 
 Test(planner, begins_with_the_count) {
     planner_init(&planner);
-    expect_eq(planner_way(&planner), RESET_COUNT);
+    expect_eq(planner_way(&planner), LEASE_RESET_COUNT);
     learn(100, &still);
-    expect_eq(planner_way(&planner), RESET_COUNT);
+    expect_eq(planner_way(&planner), LEASE_RESET_COUNT);
 }
 
 Test(planner, leaves_out_the_count_where_it_moves_all_the_time) {
     planner_init(&planner);
     planner_learn_scan(&planner, 1000);
     learn(100, &moving);
-    expect_eq(planner_way(&planner), RESET_SCAN);
+    expect_eq(planner_way(&planner), LEASE_RESET_SCAN);
 }
 
 Test(planner, keeps_the_count_where_scans_cost_much_more) {
@@ -34,7 +34,7 @@ Test(planner, keeps_the_count_where_scans_cost_much_more) {
     planner_learn_scan(&planner, 30000);
     for (unsigned i = 0; i < 200; i++)
         learn(1, &now_and_then[i % 2]);
-    expect_eq(planner_way(&planner), RESET_COUNT);
+    expect_eq(planner_way(&planner), LEASE_RESET_COUNT);
 }
 
 Test(planner, leaves_out_the_count_where_threads_make_it_dear) {
@@ -44,23 +44,23 @@ Test(planner, leaves_out_the_count_where_threads_make_it_dear) {
     dear.count_ns = 21000;
     planner_learn_scan(&planner, 1300);
     learn(100, &dear);
-    expect_eq(planner_way(&planner), RESET_SCAN);
+    expect_eq(planner_way(&planner), LEASE_RESET_SCAN);
 }
 
 Test(planner, takes_up_the_count_again_where_it_stands_still) {
     planner_init(&planner);
     planner_learn_scan(&planner, 1000);
     learn(100, &moving);
-    cr_assert_eq(planner_way(&planner), RESET_SCAN);
+    cr_assert_eq(planner_way(&planner), LEASE_RESET_SCAN);
     learn(100, &still);
-    expect_eq(planner_way(&planner), RESET_COUNT);
+    expect_eq(planner_way(&planner), LEASE_RESET_COUNT);
 }
 
 /* Between what costs about the same it stays with what it has. */
 Test(planner, does_not_take_turns) {
     struct PlannerSample samples[2] = {still, moving};
     unsigned changes = 0;
-    enum ResetWay before;
+    enum LeaseReset before;
 
     planner_init(&planner);
     planner_learn_scan(&planner, 600);
@@ -78,10 +78,10 @@ Test(planner, writes_everything_where_most_is_hot) {
     planner_init(&planner);
     hot.hot = hot.pages / 2;
     learn(100, &hot);
-    expect_eq(planner_way(&planner), RESET_COUNT);
+    expect_eq(planner_way(&planner), LEASE_RESET_COUNT);
     hot.hot = hot.pages / 4 * 3;
     learn(1, &hot);
-    expect_eq(planner_way(&planner), RESET_WHOLE);
+    expect_eq(planner_way(&planner), LEASE_RESET_WHOLE);
 }
 
 /* Each time for longer, so that trying costs less and less. */
@@ -93,16 +93,10 @@ Test(planner, tries_now_and_then_whether_still_most_is_hot) {
     hot.hot = hot.pages;
     for (unsigned i = 0; i < 6; i++) {
         learn(1, &hot);
-        cr_assert_eq(planner_way(&planner), RESET_WHOLE);
-        for (lasted[i] = 0; planner_way(&planner) == RESET_WHOLE && lasted[i] < 1000000; lasted[i]++)
+        cr_assert_eq(planner_way(&planner), LEASE_RESET_WHOLE);
+        for (lasted[i] = 0; planner_way(&planner) == LEASE_RESET_WHOLE && lasted[i] < 1000000; lasted[i]++)
             learn(1, &whole);
         cr_expect(!i || lasted[i] == 2 * lasted[i - 1], "%u after %u", lasted[i], lasted[i - 1]);
     }
-    expect_eq(planner_way(&planner), RESET_COUNT);
-}
-
-Test(planner, names_each_way) {
-    for (unsigned way = RESET_COUNT; way <= RESET_EXTENTS; way++)
-        cr_expect_neq(strcmp(planner_way_name((enum ResetWay)way), "unknown"), 0);
-    cr_expect_str_eq(planner_way_name((enum ResetWay)99), "unknown");
+    expect_eq(planner_way(&planner), LEASE_RESET_COUNT);
 }

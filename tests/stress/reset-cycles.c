@@ -32,7 +32,7 @@
 #define SORTS 9
 #define SORTS_COPIED 6 /* the others are overlaid */
 #define MEMORY_MAX (UINT64_C(2) << 20)
-#define ANY_WAY RESET_EXTENTS /* of a planner: another one each time */
+#define ANY_WAY LEASE_RESET_EXTENTS /* of a planner: another one each time */
 
 /* A sort of memory: how large it is, and its image. */
 struct Sort {
@@ -44,7 +44,7 @@ struct Sort {
 
 static struct Sort sorts[SORTS];
 static struct wasmpool *pool;
-static enum ResetWay way;
+static enum LeaseReset way;
 static unsigned cycles = CYCLES;
 static uint32_t first_sort; /* of those in this run */
 static enum TrackerWay possible; /* here */
@@ -184,7 +184,7 @@ static void page_out(struct Thread *thread, const struct wasmpool_memory *memory
 static void disturb(struct Thread *thread, struct Sort *sort, const struct wasmpool_memory *memory) {
     struct Taken taken;
 
-    sort->planner.way = way == ANY_WAY ? draw(&thread->seed) % 3 : way;
+    sort->planner.way = way == ANY_WAY ? LEASE_RESET_COUNT + draw(&thread->seed) % 3 : way;
     if (shelf_find(pool, memory->allocation, &taken) && taken.slot->track && draw(&thread->seed) % 8 == 0)
         taken.slot->track->age_max = 1 + draw(&thread->seed) % 12;
 }
@@ -280,7 +280,7 @@ static bool open_pool(const char *tracking, uint64_t keep) {
     return true;
 }
 
-static void run(const char *name, const char *tracking, enum ResetWay wanted, uint64_t keep) {
+static void run(const char *name, const char *tracking, enum LeaseReset wanted, uint64_t keep) {
     struct Thread threads[THREADS];
     pthread_t ids[THREADS];
 
@@ -289,7 +289,7 @@ static void run(const char *name, const char *tracking, enum ResetWay wanted, ui
     check(open_pool(tracking, keep), "the pool opens");
     way = wanted;
     for (int i = 0; i < SORTS; i++)
-        sorts[i].planner.way = wanted == ANY_WAY ? RESET_COUNT : wanted;
+        sorts[i].planner.way = wanted == ANY_WAY ? LEASE_RESET_COUNT : wanted;
     n_trimmed = n_grown = n_broken = n_refused = n_overlaid = n_paged_out = 0;
     for (int i = 0; i < THREADS; i++) {
         threads[i] = (struct Thread){.seed = (uint64_t)i + 1, .is_first = !i, .bytes = malloc(MEMORY_MAX + (UINT64_C(1) << 20))};
@@ -303,7 +303,7 @@ static void run(const char *name, const char *tracking, enum ResetWay wanted, ui
         free(threads[i].bytes);
     }
     printf("reset-cycles: %s (%s): %u cycles, %u overlaid, %u grown, %u trimmed, %u broken, %u refused, %u paged out: %u differ\n",
-           name, planner_way_name(wanted), THREADS * cycles, n_overlaid, n_grown, n_trimmed, n_broken, n_refused, n_paged_out,
+           name, lease_reset_name(wanted), THREADS * cycles, n_overlaid, n_grown, n_trimmed, n_broken, n_refused, n_paged_out,
            n_different);
     check(pool->limits.pagemap_scan == LIMIT_AUTO_NO || pool->tracker.way == possible, "it tracks where it can");
     n_swapped += n_paged_out;
@@ -315,7 +315,7 @@ static void run(const char *name, const char *tracking, enum ResetWay wanted, ui
 static void run_refused(const char *name, const struct Refusal *refusal) {
     if (refusals_install(refusal, 1)) {
         possible = TRACKER_NONE;
-        run(name, "pagemap_scan=auto", RESET_EXTENTS, UINT64_MAX);
+        run(name, "pagemap_scan=auto", LEASE_RESET_EXTENTS, UINT64_MAX);
     } else
         printf("SKIP reset-cycles, %s: no seccomp filter may be installed here\n", name);
 }
@@ -332,18 +332,18 @@ int main(int argc, char **argv) {
     if (tracker.way == TRACKER_NONE)
         printf("SKIP reset-cycles, of the ways that track: %s\n", tracker.why);
     sorts_init();
-    run("tracked", "pagemap_scan=auto", RESET_COUNT, UINT64_MAX);
-    run("tracked", "pagemap_scan=auto", RESET_SCAN, UINT64_MAX);
-    run("tracked", "pagemap_scan=auto", RESET_WHOLE, UINT64_MAX);
+    run("tracked", "pagemap_scan=auto", LEASE_RESET_COUNT, UINT64_MAX);
+    run("tracked", "pagemap_scan=auto", LEASE_RESET_SCAN, UINT64_MAX);
+    run("tracked", "pagemap_scan=auto", LEASE_RESET_WHOLE, UINT64_MAX);
     run("mixed", "pagemap_scan=auto", ANY_WAY, UINT64_MAX);
     run("mixed, half kept", "pagemap_scan=auto", ANY_WAY, 640 << 10);
-    run("not tracked", "pagemap_scan=no", RESET_EXTENTS, UINT64_MAX);
-    run("nothing kept", "pagemap_scan=no", RESET_EXTENTS, 0);
+    run("not tracked", "pagemap_scan=no", LEASE_RESET_EXTENTS, UINT64_MAX);
+    run("nothing kept", "pagemap_scan=no", LEASE_RESET_EXTENTS, 0);
     first_sort = SORTS_COPIED;
-    run("copy-on-write", "pagemap_scan=auto", RESET_COUNT, UINT64_MAX);
+    run("copy-on-write", "pagemap_scan=auto", LEASE_RESET_COUNT, UINT64_MAX);
     run("copy-on-write, mixed, some kept", "pagemap_scan=auto", ANY_WAY, 300 << 10);
-    run("copy-on-write, not tracked", "pagemap_scan=no", RESET_EXTENTS, UINT64_MAX);
-    run("copy-on-write, nothing kept", "pagemap_scan=auto", RESET_COUNT, 0);
+    run("copy-on-write, not tracked", "pagemap_scan=no", LEASE_RESET_EXTENTS, UINT64_MAX);
+    run("copy-on-write, nothing kept", "pagemap_scan=auto", LEASE_RESET_COUNT, 0);
     first_sort = 0;
     run_refused("no PAGEMAP_SCAN", &(struct Refusal){SYS_ioctl, 1, PAGEMAP_SCAN, ENOTTY});
     run_refused("no userfaultfd", &(struct Refusal){SYS_userfaultfd, REFUSAL_ANY, 0, EPERM});
