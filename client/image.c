@@ -191,16 +191,19 @@ struct ImageUse *image_use_unref(struct ImageUse *use) {
     return NULL;
 }
 
-void image_hash(const struct Image *image, uint8_t digest[static HASH_BYTES]) {
+void image_name(struct Image *image) {
     struct Hash hash;
 
+    if (image->is_named)
+        return;
     hash_begin(&hash, image->end);
     for (uint32_t i = 0; i < image->n_extents; i++) {
         const struct ImageExtent *extent = &image->extents[i];
 
         hash_add(&hash, extent->from, image->bytes + (extent->from - image->origin), extent->to - extent->from);
     }
-    hash_end(&hash, digest);
+    hash_end(&hash, image->name);
+    image->is_named = true;
 }
 
 /* Not through a mapping: that would be one more thing to undo before the file can be sealed. */

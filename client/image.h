@@ -34,6 +34,8 @@ struct Image {
     uint8_t *bytes; /* of the memory from `origin` on: a mapping of `mapped` bytes */
     uint64_t origin, mapped;
     struct ImageUse *use; /* NULL: the bytes are our own */
+    bool is_named;
+    uint8_t name[HASH_BYTES]; /* if so: see image_name */
     bool has_file;
     int file; /* if so: the sealed memfd that the bytes are a mapping of, to be mapped over slots: see overlay.h */
     uint32_t n_extents;
@@ -55,7 +57,7 @@ int images_new(const struct wasmpool_module *module, struct Images **imagesp, st
 struct Images *images_free(struct Images *images);
 
 /* For who shares it. Its name, by what is in it: the contents of a file of `end` bytes, with what is zero as holes. */
-void image_hash(const struct Image *image, uint8_t hash[static HASH_BYTES]);
+void image_name(struct Image *image);
 /* Write them to such a file, which is all holes. 0 or a negative errno. */
 int image_fill(const struct Image *image, int fd);
 /* Map what this image has of such a file; NULL: it cannot be. */

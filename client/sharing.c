@@ -13,13 +13,12 @@ static uint64_t sharing_deadline_ns(const struct Image *image, uint64_t deadline
 
 /* Hashed before the lock is taken, which others may want. */
 static bool image_share(struct wasmpool *pool, struct Image *image, uint64_t deadline_ns) {
-    uint8_t hash[HASH_BYTES];
     bool shared;
 
-    image_hash(image, hash);
+    image_name(image);
     if (!pool_lock_until(pool, sharing_deadline_ns(image, deadline_ns)))
         return false;
-    shared = !pool->source->reach(pool, NULL) && pool->source->share_image(pool, image, hash);
+    shared = !pool->source->reach(pool, NULL) && pool->source->share_image(pool, image, image->name);
     pool_unlock(pool);
     return shared;
 }

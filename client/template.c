@@ -218,6 +218,7 @@ struct Template *template_free(struct Template *template) {
     if (!template)
         return NULL;
     images_free(atomic_load(&template->images));
+    images_free(template->prepared);
     table_images_free(template->table_images);
     pthread_mutex_destroy(&template->lock);
     free(template->planners);
@@ -230,11 +231,32 @@ struct Template *template_free(struct Template *template) {
 
 static int template_make_images(struct wasmpool *pool, const struct wasmpool_module *module, uint64_t deadline_ns,
                                 struct Images **imagesp, struct wasmpool_error *error) {
-    int r = images_new(module, imagesp, error);
+    struct Template *template = module->template;
+    int r = template->prepared ? 0 : images_new(module, &template->prepared, error);
 
-    if (!r && pool)
+    if (r)
+        return r;
+    *imagesp = template->prepared;
+    template->prepared = NULL;
+    if (pool)
         images_share(pool, *imagesp, deadline_ns);
-    return r;
+    return 0;
+}
+
+void template_prepare(const struct wasmpool_module *module, bool names) {
+    struct Template *template = module->template;
+    struct Images *images;
+
+    if (!template->has_images || !module->counts.data_segments)
+        return;
+    pthread_mutex_lock(&template->lock);
+    if (!atomic_load(&template->images) && !template->prepared)
+        images_new(module, &template->prepared, NULL);
+    images = template->prepared;
+    for (uint32_t i = 0; images && names && i < images->count; i++)
+        if (images->at[i])
+            image_name(images->at[i]);
+    pthread_mutex_unlock(&template->lock);
 }
 
 int template_images(struct wasmpool *pool, const struct wasmpool_module *module, uint64_t deadline_ns,

@@ -30,6 +30,7 @@ struct Template {
     uint32_t n_computed;
     bool has_images;
     struct Images *_Atomic images; /* NULL until the first allocation */
+    struct Images *prepared;       /* until then; NULL: not yet */
     pthread_mutex_t lock;          /* for making them */
     struct Planner *planners;      /* of each defined memory */
     struct Refs refs;              /* see module_ref */
@@ -41,6 +42,10 @@ struct Template {
  * INVALID (the layout exceeds 32 bits), -ENOMEM. */
 int template_new(struct wasmpool_module *module, struct wasmpool_error *error);
 struct Template *template_free(struct Template *template);
+
+/* Make the module's images before they are asked for, and if `names` is set work out their names, so that the first
+ * instance need not wait for that. What fails is tried again then. */
+void template_prepare(const struct wasmpool_module *module, bool names);
 
 /* The module's images, made when first asked for; *imagesp is NULL for a module that has none. The first pool that asks
  * shares them with other processes, if it can by deadline_ns (0: none); all pools of this process use the same from then

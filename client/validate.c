@@ -128,5 +128,7 @@ PUBLIC int wasmpool_validate_module(const struct wasmpool *pool, const struct wa
         r = validate_memory(pool, &module->memories[i], module->counts.imported_memories + i, error);
     for (uint32_t i = 0; i < module->counts.defined_tables && !r; i++)
         r = validate_table(pool, &module->tables[i], module->counts.imported_tables + i, error);
+    if (!r)
+        template_prepare(module, pool->source->share_image);
     return r;
 }

@@ -467,6 +467,8 @@ struct wasmpool_request {
 
 /* Can this allocator ever hold an instance of the module? Static: it depends on the limits alone, not on use. Run it
  * when a module is loaded; the allocation functions trust it, and fail with INVALID for a module that would not pass.
+ * Of one that passes it also makes the initial contents of memories and, with a daemon, the hash by which they are
+ * found there (1 ms for 1 MiB), which the first allocation does else.
  * Errors: INVALID, naming the limit, the value (ask) and the bound; UNSUPPORTED for shared memories. (Wasmtime:
  * validate_module) */
 int wasmpool_validate_module(const struct wasmpool *pool, const struct wasmpool_module *module,

@@ -125,6 +125,33 @@ Test(sharing, of_like_contents_makes_one_image) {
     rig_close(&rig);
 }
 
+/* What takes long is done when a module is loaded; nothing is asked of the daemon before there is an instance. */
+Test(sharing, is_prepared_by_validation) {
+    struct wasmpool_module *module = module_new_like_the_others();
+    struct Images *prepared;
+    struct Rig rig;
+
+    rig_open(&rig);
+    for (int i = 0; i < 2; i++)
+        expect_result(&rig, wasmpool_validate_module(rig.pool, module, &rig.error), 0);
+    prepared = module->template->prepared;
+    cr_assert_not_null(prepared);
+    cr_expect(prepared->at[0]->is_named);
+    expect_eq(fake_daemon_see(&rig.fake).finds, 0);
+    expect_instances(rig.pool, module);
+    cr_expect_eq(atomic_load(&module->template->images), prepared);
+    cr_expect_null(module->template->prepared);
+    expect_images(rig.pool, 1, 0);
+    wasmpool_validate_module(rig.pool, module, &rig.error);
+    cr_expect_null(module->template->prepared);
+    wasmpool_module_free(module);
+    /* And goes with a module that has no instance. */
+    module = module_new_like_the_others();
+    expect_result(&rig, wasmpool_validate_module(rig.pool, module, &rig.error), 0);
+    wasmpool_module_free(module);
+    rig_close(&rig);
+}
+
 /* The file is the memory from its first byte on; what is zero is a hole; nobody can write to it any more. */
 Test(sharing, fills_what_is_not_zero_and_leaves_holes) {
     struct wasmpool_module *module;
