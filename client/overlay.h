@@ -66,7 +66,7 @@ int overlay_remove(struct Taken *taken);
 /* Give what was written back. 0, or a negative errno: it is there still (as in a process that locks its memory). */
 int overlay_drop(const struct Taken *taken);
 
-/* Have what was mapped anew watched again, for a slab that is watched. 0, or a negative errno. */
+/* Have what was mapped anew watched again, of a slot that is watched. 0, or a negative errno. */
 int overlay_watch(const struct Taken *taken, const struct Tracker *tracker);
 
 /* All mappings of the slab have gone. */

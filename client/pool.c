@@ -107,7 +107,6 @@ int pool_new_slab(struct wasmpool *pool, struct Shelf *shelf, const struct Shape
     slab->shelf = shelf;
     slab->connection = NULL;
     slab->spare = false;
-    slab->watched = false;
     overlay_forget(slab);
     slab->most = shape->count;
     slab->n_granted = 0;
@@ -123,7 +122,7 @@ int pool_new_slab(struct wasmpool *pool, struct Shelf *shelf, const struct Shape
         slot->warm = slot->marked = false;
         slot->provenance = PROVENANCE_EMPTY;
         slot->image_id = 0;
-        track_forget(slot->track);
+        track_unmap(slot->track);
     }
     *slabp = slab;
     return 0;

@@ -149,22 +149,17 @@ static bool reset_is_tracked(const struct Taken *taken, const struct ResetAsk *a
 
 /* It is clean: be told what is written from now on. What cannot be told will be looked for. */
 static void reset_begin_tracking(struct Taken *taken, const struct ResetAsk *ask, const struct Tracker *tracker) {
-    struct Slab *slab = taken->slab;
+    uint8_t *base = slab_slot_base(taken->slab, taken->index);
     struct Slot *slot = taken->slot;
 
     if (!slot->track)
         slot->track = track_new();
     if (!slot->track || slot->provenance != PROVENANCE_CLEAN)
         return;
-    if (!atomic_load_explicit(&slab->watched, memory_order_acquire)) {
-        if (tracker_watch(tracker, slab->mapping.base, slab->mapping.bytes))
-            return;
-        atomic_store_explicit(&slab->watched, true, memory_order_release);
-    }
-    if (overlay_watch(taken, tracker))
+    if (track_watch(slot->track, tracker, base, ask->initial) || overlay_watch(taken, tracker))
         return;
     slot->track->count = tracker_count();
-    track_arm(slot->track, tracker, slab_slot_base(slab, taken->index), ask->initial, ask->image);
+    track_arm(slot->track, tracker, base, ask->initial, ask->image);
 }
 
 /* Can no page have become hot? Where that is not asked for, it is now and then all the same, twice in a row, to know what

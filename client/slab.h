@@ -85,7 +85,6 @@ struct Slab {
     struct Shape shape;
     struct Mapping mapping;
     bool spare;                            /* unmapped: see pool_unmap_slab */
-    _Atomic bool watched;                  /* see tracker_watch */
     struct Overlay *_Atomic overlays;      /* of its slots, by index: see overlay.h; NULL: none has one */
     uint32_t most;                         /* slots that it has had when the owner would grant no more of it */
     struct Announcement announced;         /* see remote_wait_for */

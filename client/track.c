@@ -31,6 +31,14 @@ struct Track *track_free(struct Track *track) {
     return NULL;
 }
 
+int track_watch(struct Track *track, const struct Tracker *tracker, uint8_t *base, uint64_t bytes) {
+    int r = track->watched >= bytes ? 0 : tracker_watch(tracker, base, bytes);
+
+    if (!r && track->watched < bytes)
+        track->watched = bytes;
+    return r;
+}
+
 int track_arm(struct Track *track, const struct Tracker *tracker, uint8_t *base, uint64_t bytes,
               const struct Image *image) {
     int r = tracker_arm(tracker, base, bytes);

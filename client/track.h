@@ -23,6 +23,7 @@ struct TrackRun {
 };
 
 struct Track {
+    uint64_t watched;  /* bytes from the slot's start of which the kernel can be asked to tell */
     uint64_t armed;    /* bytes from the slot's start; 0: nothing is known */
     uint64_t image_id; /* that they are, where they were not written; 0: zero */
     uint64_t count;    /* tracker_count at the last reset; UINT64_MAX: it was not asked for */
@@ -47,6 +48,16 @@ static inline void track_forget(struct Track *track) {
     if (track)
         track->armed = 0;
 }
+
+/* Its slot is not mapped any more. NULL is fine. */
+static inline void track_unmap(struct Track *track) {
+    if (track)
+        track->watched = track->armed = 0;
+}
+
+/* Have the slot's first `bytes`, which are mapped, watched; not more: where writes are watched, pages fault again
+ * whenever they are made accessible, as those that a memory grows by are. 0 or a negative errno. */
+int track_watch(struct Track *track, const struct Tracker *tracker, uint8_t *base, uint64_t bytes);
 
 /* The slot's first `bytes` are as the image says, or zero: have the kernel tell what is written from now on. 0 or a
  * negative errno: nothing is known. */

@@ -289,8 +289,30 @@ Test(track, has_no_part_in_small_memories) {
                                                             .initial = RESET_SMALL_BYTES}), 0);
     }
     expect_eq(all.taken.slot->track->armed, 0);
-    cr_expect_not(atomic_load(&all.taken.slab->watched));
+    expect_eq(all.taken.slot->track->watched, 0);
     expect_zero(base_of(&all), RESET_SMALL_BYTES);
+    case_close(&all);
+}
+
+/* What it grows by costs no faults where it has pages already: in a mapping that is watched it would, each time. */
+Test(track, of_a_memory_leaves_what_it_grows_by_alone) {
+    static const struct wasmpool_memory_type type = {.minimum = 4};
+    struct wasmpool_memory memory;
+    uint64_t count = 0;
+    struct Case all;
+
+    if (!case_open(&all))
+        return;
+    for (int i = 0; i < 4; i++) {
+        cr_assert_eq(wasmpool_allocate_memory(all.fixture.pool, &type, "grows", &memory, &all.fixture.error), 0);
+        cr_assert_eq(wasmpool_grow_memory(all.fixture.pool, &memory, 8), 4);
+        count = tracker_count();
+        for (uint64_t at = 0; at < 12 * 65536; at += PAGE)
+            memory.base[at] = 1;
+        count = tracker_count() - count;
+        wasmpool_deallocate_memory(all.fixture.pool, &memory);
+    }
+    cr_expect_lt(count, 16, "%lu faults of %d pages", count, 12 * 16);
     case_close(&all);
 }
 
