@@ -20,8 +20,28 @@ static void average(_Atomic uint32_t *value, uint64_t sample) {
     store(value, before ? (before * (PLANNER_WEIGHT - 1) + sample) / PLANNER_WEIGHT : sample);
 }
 
+/* Of times, some of which are a thousand times too long, for who was interrupted: one counts as twice the average at most,
+ * and if the average is one of those the first that is not makes up for it. */
+static void average_ns(_Atomic uint32_t *value, uint64_t sample) {
+    uint64_t before = load(value);
+
+    if (before > 2 * sample)
+        store(value, 2 * sample);
+    average(value, before && sample > 2 * before ? 2 * before : sample);
+}
+
 void planner_init(struct Planner *planner) {
-    *planner = (struct Planner){.way = LEASE_RESET_COUNT, .whole_next = PLANNER_WHOLE_MIN};
+    *planner = (struct Planner){
+        .way = LEASE_RESET_COUNT, .every = PLANNER_EVERY, .whole_next = PLANNER_WHOLE_MIN};
+}
+
+/* Where the count is not asked for otherwise, the two times that it is cost less than 1 % of so many scans. */
+static uint32_t planner_choose_every(struct Planner *planner) {
+    uint64_t count_ns = load(&planner->count_ns), scan_ns = load(&planner->scan_ns), every = PLANNER_EVERY;
+
+    while (every < PLANNER_EVERY_MAX && every * scan_ns < 200 * count_ns)
+        every *= 2;
+    return (uint32_t)every;
 }
 
 /* Changes for a quarter more only, so that two that cost the same do not take turns. */
@@ -60,7 +80,7 @@ void planner_learn(struct Planner *planner, const struct PlannerSample *sample) 
     enum LeaseReset way = planner_way(planner);
 
     if (sample->count_ns)
-        average(&planner->count_ns, sample->count_ns);
+        average_ns(&planner->count_ns, sample->count_ns);
     if (sample->counted)
         average(&planner->still_permille, sample->still ? 1000 : 1); /* not 0, which is not known */
     if (way == LEASE_RESET_WHOLE)
@@ -69,11 +89,12 @@ void planner_learn(struct Planner *planner, const struct PlannerSample *sample) 
         way = LEASE_RESET_WHOLE;
     else
         way = planner_choose(planner, way);
+    store(&planner->every, planner_choose_every(planner));
     store(&planner->way, way);
 }
 
 void planner_learn_scan(struct Planner *planner, uint64_t ns) {
-    average(&planner->scan_ns, ns);
+    average_ns(&planner->scan_ns, ns);
 }
 
 void planner_learn_growth(struct Planner *planner, uint64_t bytes) {

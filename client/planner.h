@@ -10,7 +10,7 @@
  *    COUNT, SCAN --> WHOLE --> COUNT   where most pages are hot, all are written without asking anything; after some
  *                        time it is tried again, less and less often
  *
- * One reset in PLANNER_EVERY of each slot is timed and told here, and each scan; the others touch nothing that threads
+ * One reset in PLANNER_EVERY of each slot (in more, where it costs too much) is timed and told here, and each scan; the others touch nothing that threads
  * share. What is written in turns has no lock: of two that decide at once one is forgotten. */
 
 #include "client/tracker.h"
@@ -19,10 +19,15 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define PLANNER_EVERY 64 /* a power of two */
+#define PLANNER_EVERY 64 /* a power of two, as are the others */
+#define PLANNER_EVERY_MAX 65536
+/* And with COUNT one in so many looks up the written pages whatever the count says, to know what that costs now: 54 us
+ * for 256 MiB of memory, whose resets take 0.4. */
+#define PLANNER_LOOK_EVERY 16384
 
 struct Planner {
     _Alignas(64) _Atomic uint32_t way;   /* enum LeaseReset: COUNT, SCAN or WHOLE */
+    _Atomic uint32_t every;              /* one reset in so many is timed with SCAN */
     _Atomic uint32_t count_ns, scan_ns;  /* what the question and the scan cost, averages; 0: not known */
     _Atomic uint32_t still_permille;     /* how often the count stood still */
     _Atomic uint32_t whole_left;         /* timed resets until WHOLE is left, */
@@ -41,6 +46,12 @@ void planner_init(struct Planner *planner);
 void planner_learn(struct Planner *planner, const struct PlannerSample *sample);
 /* A scan took so long; each is told. */
 void planner_learn_scan(struct Planner *planner, uint64_t ns);
+
+/* One reset in so many is timed. */
+static inline uint32_t planner_every(const struct Planner *planner, enum LeaseReset way) {
+    return way == LEASE_RESET_SCAN ? atomic_load_explicit(&((struct Planner *)planner)->every, memory_order_relaxed)
+                                   : PLANNER_EVERY;
+}
 
 void planner_learn_growth(struct Planner *planner, uint64_t bytes);
 

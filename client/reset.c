@@ -175,7 +175,7 @@ static bool reset_is_still(struct Track *track, enum LeaseReset way, struct Plan
     sample->count_ns = timed ? clock_now_ns() - start_ns : 0;
     sample->counted = before != UINT64_MAX;
     sample->still = track->count == before;
-    return sample->still && way == LEASE_RESET_COUNT;
+    return sample->still && way == LEASE_RESET_COUNT && track->turn % PLANNER_LOOK_EVERY;
 }
 
 /* A page that is read for the first time is a fault, too: where nothing has become hot, none is there that was not. */
@@ -231,7 +231,7 @@ static int reset_hot(struct Taken *taken, const struct ResetAsk *ask, const stru
                      enum LeaseReset way) {
     uint8_t *base = slab_slot_base(taken->slab, taken->index);
     struct Track *track = taken->slot->track;
-    uint32_t turn = ++track->turn % PLANNER_EVERY;
+    uint32_t turn = ++track->turn % planner_every(ask->planner, way);
     bool timed = !turn || (way == LEASE_RESET_SCAN && turn == 1);
     uint64_t start_ns = timed ? clock_now_ns() : 0;
     struct PlannerSample sample;

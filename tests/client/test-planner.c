@@ -56,6 +56,55 @@ Test(planner, takes_up_the_count_again_where_it_stands_still) {
     expect_eq(planner_way(&planner), LEASE_RESET_COUNT);
 }
 
+/* A scan that was interrupted is not what scans cost. */
+Test(planner, is_not_led_astray_by_one_that_took_much_longer) {
+    struct PlannerSample dear = still, interrupted = still;
+
+    planner_init(&planner);
+    dear.count_ns = 21000;
+    planner_learn_scan(&planner, 700);
+    learn(100, &dear);
+    cr_assert_eq(planner_way(&planner), LEASE_RESET_SCAN);
+    planner_learn_scan(&planner, 3000000);
+    learn(100, &dear);
+    expect_eq(planner_way(&planner), LEASE_RESET_SCAN);
+    planner_init(&planner);
+    planner_learn_scan(&planner, 30000);
+    learn(100, &still);
+    interrupted.count_ns = 4000000;
+    learn(1, &interrupted);
+    expect_eq(planner_way(&planner), LEASE_RESET_COUNT);
+}
+
+/* Not even if it was the first. */
+Test(planner, forgets_a_first_one_that_took_much_longer) {
+    struct PlannerSample dear = still;
+
+    planner_init(&planner);
+    dear.count_ns = 21000;
+    planner_learn_scan(&planner, 3000000);
+    learn(100, &dear);
+    cr_assert_eq(planner_way(&planner), LEASE_RESET_COUNT);
+    planner_learn_scan(&planner, 700);
+    learn(1, &dear);
+    expect_eq(planner_way(&planner), LEASE_RESET_SCAN);
+}
+
+Test(planner, asks_for_the_count_seldom_where_that_is_dear) {
+    struct PlannerSample dear = still;
+
+    planner_init(&planner);
+    expect_eq(planner_every(&planner, LEASE_RESET_SCAN), PLANNER_EVERY);
+    dear.count_ns = 21000;
+    planner_learn_scan(&planner, 1300);
+    learn(100, &dear);
+    cr_expect_leq(2 * 21000, planner_every(&planner, LEASE_RESET_SCAN) * 1300 / 100);
+    expect_eq(planner_every(&planner, LEASE_RESET_COUNT), PLANNER_EVERY);
+    dear.count_ns = UINT32_MAX;
+    learn(100, &dear);
+    expect_eq(planner_every(&planner, LEASE_RESET_SCAN), PLANNER_EVERY_MAX);
+}
+
 /* Between what costs about the same it stays with what it has. */
 Test(planner, does_not_take_turns) {
     struct PlannerSample samples[2] = {still, moving};

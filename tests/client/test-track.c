@@ -124,6 +124,23 @@ Test(track, costs_no_look_where_nothing_became_hot) {
     case_close(&all);
 }
 
+/* Now and then all the same, to know what a look costs. */
+Test(track, looks_now_and_then_though_nothing_became_hot) {
+    struct Case all;
+    uint64_t scan_ns;
+
+    if (!case_open(&all))
+        return;
+    warm(&all, all.image);
+    all.taken.slot->track->turn = PLANNER_LOOK_EVERY - 1;
+    scan_ns = all.planner.scan_ns = UINT32_MAX;
+    base_of(&all)[15 * PAGE] = base_of(&all)[50 * PAGE] = 1;
+    expect_eq(reset(&all, all.image, BYTES), 0);
+    cr_expect_lt(all.planner.scan_ns, scan_ns);
+    expect_image(&all);
+    case_close(&all);
+}
+
 Test(track, lets_pages_fall_out_that_are_not_used_any_more) {
     struct Case all;
 
