@@ -208,7 +208,7 @@ static int client_admit_slab(const struct Client *client, enum Kind kind, struct
                                                     error);
     if (!r && kind != KIND_INSTANCE && !user_make_fd_room(client->user, 1))
         r = client_admit_fd("fds_max of the user", client->user->quota.fds_max, client->user->n_fds, error);
-    return r ? r : want_check_bytes(client, error);
+    return r ? r : want_check_bytes(client, 0, error);
 }
 
 static bool client_entry_is_owned(const struct Client *client, uint32_t entry) {
@@ -376,7 +376,7 @@ int client_want_quietly(struct Client *client, uint32_t slab_id, struct Error *e
     ask = want_unmet(slab, &waits);
     if (ask && waits)
         want_wait(slab);
-    else if (ask && !client->pool->wants && !want_check_bytes(client, NULL) && grant_slots(slab, ask))
+    else if (ask && !client->pool->is_awaited[slab->shape.kind] && !want_check_bytes(client, 0, NULL) && grant_slots(slab, ask))
         want_wake(client);
     return 0;
 }

@@ -61,6 +61,9 @@ struct Client {
     uint64_t ticket[KIND_N];  /* the earliest of them; 0: none */
     uint64_t due[KIND_N];     /* its fair share then */
     struct Coldest coldest[KIND_N]; /* idle slots to take back next */
+    struct Futile futile;
+    uint64_t recallable;      /* slots that it may be asked for while those that wait are served */
+    uint64_t recalled_for;    /* in which time of serving others were asked for slots for it: once in each */
     uint64_t resident_bytes;
     uint64_t n_fds;
     bool woken;               /* granted something outside of an answer: its driver bumps its table's futex */

@@ -23,6 +23,7 @@ static void grant_charge(struct Slab *slab, uint32_t slot) {
     enum Kind kind = slab->shape.kind;
 
     slab->records[slot].granted = 1;
+    slab->records[slot].fresh = 0;
     slab->n_granted++;
     client->granted[kind]++;
     client->user->granted[kind]++;
@@ -63,13 +64,28 @@ static bool grant_slot(struct Slab *slab, uint32_t slot) {
     return false;
 }
 
-uint32_t grant_slots(struct Slab *slab, uint32_t ask) {
+static uint32_t grant_some(struct Slab *slab, uint32_t ask, bool fresh) {
     uint64_t room = grant_room(slab);
     uint32_t n = 0;
 
     ask = (uint32_t)least(least(ask, GRANT_BATCH_MAX), room);
     for (uint32_t i = 0; i < slab->shape.count && n < ask; i++)
-        n += grant_slot(slab, i);
+        if (grant_slot(slab, i)) {
+            slab->records[i].fresh = fresh;
+            n++;
+        }
+    return n;
+}
+
+uint32_t grant_slots(struct Slab *slab, uint32_t ask) {
+    return grant_some(slab, ask, false);
+}
+
+uint32_t grant_slots_fresh(struct Slab *slab, uint32_t ask) {
+    uint32_t n = grant_some(slab, ask, true);
+
+    if (n)
+        slab->served_ms = slab->client->pool->now_ms;
     return n;
 }
 
@@ -122,7 +138,7 @@ int grant_trim(struct Slab *slab, uint32_t slot) {
 static void grant_again(struct Slab *slab, uint32_t slot) {
     struct Client *client = slab->client;
 
-    if (client->state != CLIENT_CONNECTED || client->pool->wants || !grant_room(slab) || !grant_slot(slab, slot))
+    if (client->state != CLIENT_CONNECTED || client->pool->is_awaited[slab->shape.kind] || !grant_room(slab) || !grant_slot(slab, slot))
         return;
     atomic_fetch_add(&client->table->header.futex, 1);
 }

@@ -13,6 +13,8 @@ uint64_t grant_room(const struct Slab *slab);
 
 /* Grant up to `ask` slots of the slab, at most GRANT_BATCH_MAX and what there is room for. Returns how many. */
 uint32_t grant_slots(struct Slab *slab, uint32_t ask);
+/* The same for who has waited for them, and is to have some time to wake up to it: see want_may_lose. */
+uint32_t grant_slots_fresh(struct Slab *slab, uint32_t ask);
 
 /* Take an idle slot back: its pages, if any, go to the reclaims. 0 or LEASE_E_LOST. */
 int grant_revoke(struct Slab *slab, uint32_t slot);

@@ -61,6 +61,20 @@ struct HostPressure {
     uint64_t stalled_us;
 };
 
+/* Looks for idle slots that were in vain: see futile.h. */
+#define FUTILE_LOOKS 2
+
+struct FutileLook {
+    uint64_t client, stride;
+    uint32_t element_size;
+};
+
+struct Futile {
+    uint64_t serve; /* in which time of serving; 0: none */
+    unsigned n;
+    struct FutileLook looks[FUTILE_LOOKS];
+};
+
 struct Pool {
     struct Limits limits;
     struct PoolBounds bounds;
@@ -74,8 +88,12 @@ struct Pool {
     uint64_t next_client_id;
     struct User *users;        /* list */
     struct Client *clients;    /* list, in the order of their ids */
-    struct Slab *wants;        /* list: slabs that wait, by ticket */
+    struct Slab *wants, *last_want; /* list: slabs that wait, by ticket */
     uint64_t next_ticket;
+    bool is_awaited[KIND_N];   /* somebody waits for the pool's slots, not for some of its own or its user's quota */
+    uint64_t n_serves;         /* times that those that wait for slots of a kind were served */
+    struct Futile futile;      /* of the last one */
+    uint64_t now_ms;           /* by the driver's clock, at the last occasion */
     bool served;               /* want_serve has nothing new to look at */
     uint64_t n_woken;          /* clients with `woken` set */
     struct Images images;

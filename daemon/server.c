@@ -135,6 +135,7 @@ static void server_wake_clients(struct Server *server) {
 static void server_on_rescan(uv_timer_t *timer) {
     struct Server *server = timer->data;
 
+    server->pool.now_ms = uv_now(&server->loop);
     want_serve(&server->pool, true);
     server->rescan_ms = 2 * server->rescan_ms < SERVER_RESCAN_MAX_MS ? 2 * server->rescan_ms : SERVER_RESCAN_MAX_MS;
     uv_timer_start(timer, server_on_rescan, server->rescan_ms, 0);
@@ -190,6 +191,7 @@ static void server_on_prepare(uv_prepare_t *prepare) {
     watch_prepare(&server->watch);
     if (server->stopping)
         return;
+    server->pool.now_ms = uv_now(&server->loop);
     server_serve(server);
     server_reclaim_soon(server);
 }

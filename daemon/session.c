@@ -458,6 +458,7 @@ static void session_on_message(struct Link *link, struct WirePacket *packet) {
     struct Session *session = session_of(link);
     const WireMessage *message = packet->message;
 
+    session->server->pool.now_ms = uv_now(&session->server->loop);
     if (body_is_request(message->body_case) && !message->id)
         session_cut_off(session, 0, "sent a request without an id");
     else if (session->state != SESSION_HELLO)

@@ -13,13 +13,14 @@
 /* The record of a slot. Written before each of our edges: after a crash in between it says more than the table does,
  * never less. */
 struct SlotRecord {
-    uint64_t generation : 58; /* the one that its word has while VACANT, IDLE or BUSY */
+    uint64_t generation : 57; /* the one that its word has while VACANT, IDLE or BUSY */
     uint64_t granted : 1;
     uint64_t recalled : 1; /* granted, and asked for */
     uint64_t retired : 1;  /* it could not be emptied, or its word was tampered with: never granted again */
     uint64_t cleaning : 1; /* its pages are being given back: not granted until that is done */
     uint64_t seen_idle : 1;
     uint64_t trimmed : 1;  /* then it is granted again */
+    uint64_t fresh : 1;    /* granted to who waited, and not known to have been used: see want_may_lose */
     uint32_t seen_taken_ms, seen_ms; /* see trim_idle */
 };
 
@@ -37,7 +38,8 @@ struct Slab {
     struct Reclaim *reclaim; /* for its memory, when it goes */
     uint32_t n_granted, n_recalled, n_cleaning;
     uint64_t ticket;       /* when it began to wait, by the pool's count; 0: it does not */
-    struct Slab *next_want;
+    uint64_t served_ms;    /* when it was granted slots for which it had waited */
+    struct Slab *next_want, *previous_want;
     uint64_t resident_bytes;
     uint32_t gauge; /* its place among the pool's; instances have none */
     struct SlotRecord records[];

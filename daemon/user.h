@@ -20,6 +20,7 @@ struct User {
     struct Quota quota;
     uint64_t granted[KIND_N];
     uint64_t due[KIND_N];   /* its fair share, when shares were computed last */
+    struct Futile futile;
     uint64_t resident_bytes;
     uint64_t n_fds;
     uint64_t slabs[KIND_N];

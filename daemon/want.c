@@ -2,12 +2,17 @@
 #include "daemon/want.h"
 
 #include "daemon/coldest.h"
+#include "daemon/futile.h"
 #include "daemon/grant.h"
 #include "daemon/share.h"
 #include "daemon/user.h"
 
 #include <stdio.h>
+#include <string.h>
 
+/* How long who waited has to wake up to what it was granted, and take it, before it is somebody else's turn: a processor
+ * that many want is had within some scheduling periods. */
+#define WANT_FRESH_MS 100
 #define WANT_TRIES_MAX 64 /* a slot that is taken and released all the time is neither idle nor busy for long */
 
 static const enum Kind want_kinds[] = {KIND_MEMORY, KIND_TABLE, KIND_INSTANCE};
@@ -34,20 +39,27 @@ static int want_refuse(const struct Client *client, const char *limit, uint64_t 
     return error_limit(error, ERROR_LIMIT, limit, bound, use, ask, what);
 }
 
-int want_check_bytes(const struct Client *client, struct Error *error) {
+int want_check_bytes(const struct Client *client, uint64_t ask, struct Error *error) {
     const struct Pool *pool = client->pool;
     const struct User *user = client->user;
 
     if (!quota_room(pool->bounds.resident_bytes_max, pool->resident_bytes))
-        return want_refuse(client, "resident_bytes_max", pool->bounds.resident_bytes_max, pool->resident_bytes, 0,
+        return want_refuse(client, "resident_bytes_max", pool->bounds.resident_bytes_max, pool->resident_bytes, ask,
                            error);
     if (!quota_room(user->quota.resident_bytes_max, user->resident_bytes))
         return want_refuse(client, "resident_bytes_max of the user", user->quota.resident_bytes_max,
-                           user->resident_bytes, 0, error);
+                           user->resident_bytes, ask, error);
     if (!quota_room(client->quota.resident_bytes_max, client->resident_bytes))
         return want_refuse(client, "resident_bytes_max of the connection", client->quota.resident_bytes_max,
-                           client->resident_bytes, 0, error);
+                           client->resident_bytes, ask, error);
     return 0;
+}
+
+/* That so many slots may come to. */
+static uint64_t want_bytes(const struct Slab *slab, uint32_t slots) {
+    uint64_t bytes;
+
+    return __builtin_mul_overflow(slab->shape.slot_bytes, slots, &bytes) ? UINT64_MAX : bytes;
 }
 
 static const char *want_quota_name(enum Kind kind, bool of_user) {
@@ -96,6 +108,14 @@ static int want_exhausted(const struct Slab *slab, uint32_t ask, struct Error *e
     default:
         return want_refuse(client, pool_total_name(kind), pool_total(pool, kind), pool->granted[kind], ask, error);
     }
+}
+
+/* What there is goes to those that wait. */
+static int want_refuse_turn(const struct Slab *slab, struct Error *error) {
+    const struct Pool *pool = slab->client->pool;
+    enum Kind kind = slab->shape.kind;
+
+    return want_refuse(slab->client, pool_total_name(kind), pool_total(pool, kind), pool->granted[kind], 1, error);
 }
 
 /* ------------------------------------------------------------------------------------------------ shares */
@@ -185,14 +205,20 @@ static bool want_is_of_other_shape(const struct Slab *slab, const void *data) {
            slab->shape.element_size != wanting->shape.element_size;
 }
 
-/* And what was granted to who waits is not taken back before he has woken up to it, if it is within his share. */
-static bool want_may_lose(const struct Slab *slab, const struct Slab *wanting, bool within_share) {
+/* And what was granted to who waits is not taken back before he has woken up to it: not at all within his share, and
+ * beyond it, as the only slot is while somebody without any waits, for some time. Else several that wait rob each other of
+ * it, and none is ever served. */
+static bool want_may_lose(const struct ColdestSlot *slot, const struct Slab *wanting, bool within_share) {
+    const struct Slab *slab = slot->slab;
     bool waits;
 
-    if (!within_share || slab->client == wanting->client)
+    if (slab->client == wanting->client)
         return true;
     want_unmet(slab, &waits);
-    return !waits;
+    if (!waits)
+        return true;
+    return !within_share &&
+           (!slab->records[slot->slot].fresh || slab->client->pool->now_ms - slab->served_ms >= WANT_FRESH_MS);
 }
 
 /* Where the next idle slot to take back comes from. What is remembered of a client serves all but its own wants, which
@@ -233,7 +259,7 @@ static uint32_t want_revoke_of(struct Client *client, const struct Slab *wanting
     if (within_share && most > (source.coldest->n_seen + 1) / 2)
         most = (source.coldest->n_seen + 1) / 2;
     while (n < most && n < GRANT_BATCH_MAX && want_steal(&source, &slot))
-        n += want_may_lose(slot.slab, wanting, within_share) && !grant_revoke(slot.slab, slot.slot);
+        n += want_may_lose(&slot, wanting, within_share) && !grant_revoke(slot.slab, slot.slot);
     client->pool->counters.revokes += n;
     return n;
 }
@@ -284,35 +310,62 @@ static uint32_t want_recall_of(struct Client *client, const struct Slab *wanting
     return n;
 }
 
-/* Ask for `need` busy slots, of those that have more than they are due; `again`, of those too of which as many have been
- * asked for as they have too many. */
-static void want_recall(struct Slab *wanting, uint64_t need, bool again) {
-    enum Kind kind = wanting->shape.kind;
-
-    for (struct Client *client = wanting->client->pool->clients; client && need; client = client->next) {
+/* Of how many slots each may be asked this time: those that it has beyond what it is due, and unless `again` has not been
+ * asked for before. */
+static void want_count_recallable(struct Pool *pool, enum Kind kind, bool again) {
+    for (struct Client *client = pool->clients; client; client = client->next) {
         uint64_t excess = want_excess(client, kind), asked = again ? 0 : client->recalled[kind];
 
-        excess -= asked < excess ? asked : excess;
-        if (excess)
-            need -= want_recall_of(client, wanting, need < excess ? need : excess);
+        client->recallable = excess - (asked < excess ? asked : excess);
     }
+}
+
+/* Ask others for `need` busy slots. Whoever has none that can be asked for is not looked at again this time. */
+static void want_recall(struct Slab *wanting, uint64_t need) {
+    for (struct Client *client = wanting->client->pool->clients; client && need; client = client->next) {
+        uint64_t most = need < client->recallable ? need : client->recallable;
+        uint32_t n = most ? want_recall_of(client, wanting, most) : 0;
+
+        client->recallable = n ? client->recallable - n : 0;
+        need -= n;
+    }
+}
+
+/* For all slabs of a client that waits at once. */
+static void want_recall_for(struct Slab *slab) {
+    struct Client *client = slab->client;
+    enum Kind kind = slab->shape.kind;
+
+    if (client->recalled_for == client->pool->n_serves || want_check_bytes(client, 0, NULL))
+        return;
+    client->recalled_for = client->pool->n_serves;
+    want_recall(slab, want_deficit(client, kind));
 }
 
 /* ------------------------------------------------------------------------------------------------ at once */
 
+/* Others wait: without waiting nobody has more than what it is due. */
 uint32_t want_meet(struct Slab *slab, uint32_t ask, struct Error *error) {
     struct Pool *pool = slab->client->pool;
+    enum Kind kind = slab->shape.kind;
     uint32_t n;
 
-    if (want_check_bytes(slab->client, error))
+    if (want_check_bytes(slab->client, want_bytes(slab, ask), error))
         return 0;
     if (ask > GRANT_BATCH_MAX)
         ask = GRANT_BATCH_MAX;
-    if (grant_room(slab) < ask) {
-        want_count_unmet(pool, slab->shape.kind, slab, ask);
-        want_share(pool, slab->shape.kind);
-        want_revoke(slab, ask);
+    if (grant_room(slab) < ask || pool->is_awaited[kind]) {
+        want_count_unmet(pool, kind, slab, ask);
+        want_share(pool, kind);
     }
+    if (pool->is_awaited[kind] && ask > want_deficit(slab->client, kind))
+        ask = (uint32_t)want_deficit(slab->client, kind);
+    if (!ask) {
+        want_refuse_turn(slab, error);
+        return 0;
+    }
+    if (grant_room(slab) < ask)
+        want_revoke(slab, ask);
     n = grant_slots(slab, ask);
     if (!n)
         want_exhausted(slab, ask, error);
@@ -323,28 +376,38 @@ uint32_t want_meet(struct Slab *slab, uint32_t ask, struct Error *error) {
 
 void want_wait(struct Slab *slab) {
     struct Pool *pool = slab->client->pool;
-    struct Slab **link;
 
     pool->served = false;
     if (slab->ticket)
         return;
     slab->ticket = ++pool->next_ticket;
     pool->counters.waits++;
-    for (link = &pool->wants; *link; link = &(*link)->next_want)
-        ;
-    *link = slab;
+    slab->previous_want = pool->last_want;
+    if (pool->last_want)
+        pool->last_want->next_want = slab;
+    else
+        pool->wants = slab;
+    pool->last_want = slab;
+    pool->is_awaited[slab->shape.kind] |= want_scope(slab) == WANT_SCOPE_POOL;
 }
 
 void want_forget(struct Slab *slab) {
-    struct Slab **link;
+    struct Pool *pool = slab->client->pool;
 
     if (!slab->ticket)
         return;
-    for (link = &slab->client->pool->wants; *link != slab; link = &(*link)->next_want)
-        ;
-    *link = slab->next_want;
-    slab->next_want = NULL;
+    if (slab->next_want)
+        slab->next_want->previous_want = slab->previous_want;
+    else
+        pool->last_want = slab->previous_want;
+    if (slab->previous_want)
+        slab->previous_want->next_want = slab->next_want;
+    else
+        pool->wants = slab->next_want;
+    slab->next_want = slab->previous_want = NULL;
     slab->ticket = 0;
+    if (!pool->wants)
+        memset(pool->is_awaited, 0, sizeof(pool->is_awaited));
 }
 
 void want_wake(struct Client *client) {
@@ -371,16 +434,40 @@ static void want_look(struct Pool *pool, enum Kind kind) {
     }
 }
 
+static struct Futile *want_futile(struct Slab *slab) {
+    switch (want_scope(slab)) {
+    case WANT_SCOPE_CLIENT:
+        return &slab->client->futile;
+    case WANT_SCOPE_USER:
+        return &slab->client->user->futile;
+    default:
+        return &slab->client->pool->futile;
+    }
+}
+
+/* Unless that was tried in vain. */
+static void want_revoke_once(struct Slab *slab, uint32_t need) {
+    struct Pool *pool = slab->client->pool;
+    struct Futile *futile = want_futile(slab);
+    uint64_t before = pool->counters.revokes;
+
+    if (futile_is(futile, pool->n_serves, slab))
+        return;
+    want_revoke(slab, need);
+    if (pool->counters.revokes == before)
+        futile_note(futile, pool->n_serves, slab);
+}
+
 static void want_give(struct Slab *slab, uint64_t most) {
     uint32_t need = want_unmet(slab, NULL), n;
 
     if (need > most)
         need = (uint32_t)most;
-    if (!need || want_check_bytes(slab->client, NULL))
+    if (!need || want_check_bytes(slab->client, 0, NULL))
         return;
     if (grant_room(slab) < need)
-        want_revoke(slab, need);
-    n = grant_slots(slab, need);
+        want_revoke_once(slab, need);
+    n = grant_slots_fresh(slab, need);
     if (n)
         want_wake(slab->client);
     if (n == GRANT_BATCH_MAX)
@@ -388,21 +475,24 @@ static void want_give(struct Slab *slab, uint64_t most) {
 }
 
 static void want_serve_kind(struct Pool *pool, enum Kind kind, bool again) {
+    pool->n_serves++;
     want_look(pool, kind);
     want_count_unmet(pool, kind, NULL, 0);
     want_share(pool, kind);
     for (struct Slab *slab = pool->wants; slab; slab = slab->next_want)
         if (slab->shape.kind == kind)
             want_give(slab, want_deficit(slab->client, kind));
-    for (struct Slab *slab = pool->wants; slab; slab = slab->next_want) {
-        uint64_t deficit = want_deficit(slab->client, kind), need;
-
-        if (slab->shape.kind != kind)
-            continue;
-        want_give(slab, GRANT_BATCH_MAX);
-        need = want_unmet(slab, NULL);
-        want_recall(slab, need < deficit ? need : deficit, again);
-    }
+    for (struct Slab *slab = pool->wants; slab; slab = slab->next_want)
+        if (slab->shape.kind == kind)
+            want_give(slab, GRANT_BATCH_MAX);
+    want_count_recallable(pool, kind, again);
+    pool->is_awaited[kind] = false;
+    for (struct Slab *slab = pool->wants; slab; slab = slab->next_want)
+        if (slab->shape.kind == kind && want_unmet(slab, NULL)) {
+            want_recall_for(slab);
+            pool->is_awaited[kind] |=
+                want_scope(slab) == WANT_SCOPE_POOL && !want_check_bytes(slab->client, 0, NULL);
+        }
     want_look(pool, kind);
 }
 

@@ -18,6 +18,9 @@
  * Where the bound that is reached is a user's or a connection's own quota, only that user's or connection's slots count.
  * Shares are of users first, by weight, and then of a user's connections, equally (share.h).
  *
+ * While somebody waits for the pool's slots, who does not wait gets what it is due, and no more. What was granted to who
+ * waited is its own for some time, so that those that wait take turns and do not rob each other.
+ *
  * A revoked slot's pages are on their way back to the kernel when its capacity is granted elsewhere: that other slot is
  * empty by itself. */
 
@@ -27,8 +30,9 @@
  * does the target say that somebody waits? */
 uint32_t want_unmet(const struct Slab *slab, bool *waitsp);
 
-/* Are the pool, the client's user and the client below their resident_bytes_max? 0 or ERROR_LIMIT. */
-int want_check_bytes(const struct Client *client, struct Error *error);
+/* Are the pool, the client's user and the client below their resident_bytes_max? 0 or ERROR_LIMIT, which says that `ask`
+ * bytes were asked for: how many they will be is not known. */
+int want_check_bytes(const struct Client *client, uint64_t ask, struct Error *error);
 
 /* Grant up to `ask` slots of the slab now, also by revoking. Returns how many; 0: *error says what is exhausted, who is
  * refused, the bound, the use and the ask. */

@@ -361,3 +361,106 @@ WantTest(trimmed_slot_goes_to_who_waits) {
     expect_eq(b->n_granted, 1);
     expect_eq(a->n_granted, CORE_TOTAL - 1);
 }
+
+/* ------------------------------------------------------------------------------------------------ among waiters */
+
+/* Who waits has a slot that it has not woken up to yet. */
+static void wait_again(struct Slab *const *slabs, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (!slabs[i]->n_granted)
+            wait_for(slabs[i], 1);
+}
+
+WantTest(that_waits_is_not_robbed_of_what_it_was_granted) {
+    struct Slab *slabs[4];
+
+    pool.limits.total_memories = 2;
+    for (uid_t i = 0; i < 4; i++)
+        slabs[i] = core_slab(core_client(&pool, i), KIND_MEMORY, 4, 0);
+    for (int i = 0; i < 20; i++) {
+        wait_again(slabs, 4);
+        want_serve(&pool, true);
+        pool.now_ms++;
+    }
+    expect_eq(pool.counters.grants, 2);
+    expect_eq(pool.counters.revokes, 0);
+}
+
+/* But not for ever, if it does not take it. */
+WantTest(that_does_not_take_what_it_was_granted_loses_its_turn) {
+    struct Slab *slabs[3];
+
+    pool.limits.total_memories = 1;
+    for (uid_t i = 0; i < 3; i++)
+        slabs[i] = core_slab(core_client(&pool, i), KIND_MEMORY, 4, 0);
+    for (int i = 0; i < 3; i++) {
+        wait_again(slabs, 3);
+        want_serve(&pool, true);
+        expect_eq(slabs[i]->n_granted, 1);
+        pool.now_ms += 1000;
+    }
+    expect_eq(pool.counters.revokes, 2);
+}
+
+/* Without waiting nobody gets in front of those that do. */
+WantTest(that_does_not_wait_is_refused_what_others_wait_for) {
+    struct Slab *holder, *waiting, *newcomer;
+    struct Error error = {0};
+
+    pool.limits.total_memories = 1;
+    holder = core_slab(core_client(&pool, 1), KIND_MEMORY, 4, 1);
+    waiting = core_slab(core_client(&pool, 2), KIND_MEMORY, 4, 0);
+    newcomer = core_slab(core_client(&pool, 3), KIND_MEMORY, 4, 0);
+    take_all(holder);
+    wait_for(waiting, 1);
+    serve();
+    cr_assert(release_one(holder));
+    expect_eq(meet(newcomer, 1, &error), 0);
+    expect_eq(error.code, ERROR_LIMIT);
+    expect_says(error.message, "connection 3 (pid 1, test) is refused");
+    expect_says(error.message, "total_memories");
+    pool.served = false;
+    serve();
+    expect_eq(waiting->n_granted, 1);
+}
+
+/* Who waits for more than its own quota, or for another kind, keeps nothing from others. */
+WantTest(beyond_a_quota_of_ones_own_is_nobody_elses_concern) {
+    struct Client *greedy = core_client(&pool, 1);
+    struct Slab *table = core_slab(greedy, KIND_TABLE, 4, 1), *memory = core_slab(greedy, KIND_MEMORY, 4, 1);
+    struct Slab *other = core_slab(core_client(&pool, 2), KIND_MEMORY, 4, 1);
+    struct Error error = {0};
+
+    greedy->quota.slots_max[KIND_TABLE] = greedy->quota.slots_max[KIND_MEMORY] = 1;
+    take_all(table);
+    take_all(memory);
+    wait_for(table, 2);
+    wait_for(memory, 2);
+    serve();
+    cr_assert_not_null(pool.wants);
+    cr_assert_eq(pwrite(other->fd, "x", 1, (off_t)shape_slot_offset(&other->shape, 0)), 1);
+    cr_assert_eq(grant_trim(other, 0), 0);
+    core_reclaim(&pool);
+    expect_eq(other->n_granted, 1);
+    core_set_target(other, 3);
+    expect_eq(client_want_quietly(other->client, other->id, &error), 0);
+    expect_eq(other->n_granted, 3);
+}
+
+/* With however many slabs a client waits: others are looked at, and asked for slots, as if it were one. */
+WantTest(of_many_slabs_of_one_client_costs_what_one_does) {
+    struct Slab *holder = core_slab(core_client(&pool, 1), KIND_MEMORY, CORE_TOTAL, CORE_TOTAL);
+    struct Client *client = core_client(&pool, 2);
+    uint64_t before;
+
+    take_all(holder);
+    for (int i = 0; i < 6; i++)
+        wait_for(core_slab(client, KIND_MEMORY, 1, 0), 1);
+    serve();
+    expect_eq(pool.futile.n, 1);
+    expect_eq(client->due[KIND_MEMORY], CORE_TOTAL / 2);
+    expect_eq(pool.counters.recalls, CORE_TOTAL / 2);
+    before = pool.counters.recalls;
+    want_serve(&pool, true);
+    cr_expect_leq(pool.counters.recalls, before + CORE_TOTAL / 2);
+}
