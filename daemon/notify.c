@@ -3,20 +3,58 @@
 
 #include "daemon/log.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
+#include <unistd.h>
 
-static void notify_send(struct Notify *notify, const char *message) {
-    int r = sd_notify(0, message);
+void notify_open(struct Notify *notify) {
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t length = path ? strlen(path) : 0;
+
+    notify->socket = -1;
+    if (!length || length >= sizeof(address.sun_path) || (*path != '/' && *path != '@'))
+        return;
+    memcpy(address.sun_path, path, length);
+    if (*path == '@')
+        address.sun_path[0] = '\0';
+    notify->socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (notify->socket >= 0 && connect(notify->socket, (const struct sockaddr *)&address,
+                                       (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)))
+        notify_close(notify);
+}
+
+void notify_close(struct Notify *notify) {
+    if (notify->socket >= 0)
+        close(notify->socket);
+    notify->socket = -1;
+}
+
+static bool notify_has_room(const struct Notify *notify) {
+    struct pollfd manager = {.fd = notify->socket, .events = POLLOUT};
+
+    return notify->socket < 0 || poll(&manager, 1, 0) != 0;
+}
+
+static bool notify_send(struct Notify *notify, const char *message) {
+    int r = notify_has_room(notify) ? sd_notify(0, message) : -EAGAIN;
 
     if (r >= 0 || notify->failed)
-        return;
+        return r >= 0;
     notify->failed = true;
-    log_event(LOG_LEVEL_WARNING, "notify-failed", "why=%s", strerror(-r));
+    log_event(LOG_LEVEL_WARNING, "notify-failed", "why=%s",
+              r == -EAGAIN ? "the service manager does not read its socket" : strerror(-r));
+    return false;
 }
 
 void notify_status(struct Notify *notify, const char *status) {
@@ -24,9 +62,9 @@ void notify_status(struct Notify *notify, const char *status) {
 
     if (!strncmp(notify->status, status, sizeof(notify->status) - 1))
         return;
-    snprintf(notify->status, sizeof(notify->status), "%s", status);
-    snprintf(message, sizeof(message), "STATUS=%s", notify->status);
-    notify_send(notify, message);
+    snprintf(message, sizeof(message), "STATUS=%.*s", (int)sizeof(notify->status) - 1, status);
+    if (notify_send(notify, message))
+        snprintf(notify->status, sizeof(notify->status), "%s", status);
 }
 
 void notify_ready(struct Notify *notify) {

@@ -426,11 +426,13 @@ void server_run(struct Server *server) {
     log_event(LOG_LEVEL_INFO, "ready", "version=%s pid=%d socket=%s admin_socket=%s connections_max=%lu slabs_max=%lu",
               WASMPOOL_VERSION, (int)getpid(), server->tenants.path, server->admins.path,
               server->pool.bounds.connections_max, server->pool.bounds.slabs_max);
+    notify_open(&server->notify);
     server_tell_status(server);
     notify_ready(&server->notify);
     uv_run(&server->loop, UV_RUN_DEFAULT);
     uv_close((uv_handle_t *)&server->stop_deadline, NULL);
     uv_run(&server->loop, UV_RUN_DEFAULT);
+    notify_close(&server->notify);
     images_deinit(&server->pool);
     /* Not run before: what processes still use is closed, not punched. */
     reclaim_finish(reclaim_steal(&server->pool));

@@ -342,6 +342,38 @@ static void refuse(const char *name, int fd, const char *says) {
     manager_close();
 }
 
+/* As many messages as its socket holds, which it does not read. */
+static void manager_fill(void) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    strcpy(address.sun_path, manager.notify_path);
+    cr_assert(!connect(fd, (const struct sockaddr *)&address, sizeof(address)));
+    while (send(fd, "STATUS=full", 11, 0) == 11)
+        continue;
+    expect_eq(errno, EAGAIN);
+    close(fd);
+}
+
+/* Nobody waits for a manager that does not listen: clients are served, and it is told again once it does. */
+Test(activation, of_a_manager_that_does_not_read_stops_nobody) {
+    char message[TOLD_BYTES];
+
+    manager_open();
+    manager_start();
+    manager_fill();
+    kill(rig.daemon.pid, SIGHUP);
+    cr_assert(host_await(host_count_log(&rig.daemon, "does not read its socket", NULL), RIG_AWAIT_MS));
+    expect_eq(rig_status().connections, 0);
+    while (recv(manager.notify, message, sizeof(message), MSG_DONTWAIT) > 0)
+        continue;
+    kill(rig.daemon.pid, SIGHUP);
+    await_told("RELOADING=1");
+    await_told("READY=1");
+    manager_stop();
+    manager_close();
+}
+
 Test(activation, with_a_pipe_is_refused) {
     int ends[2];
 
