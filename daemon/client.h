@@ -61,6 +61,7 @@ struct Client {
     uint64_t ticket[KIND_N];  /* the earliest of them; 0: none */
     uint64_t due[KIND_N];     /* its fair share then */
     struct Coldest coldest[KIND_N]; /* idle slots to take back next */
+    uint64_t looked_at, done_with; /* in which of the pool's takings: for idle slots, and that it has no more */
     struct Futile futile;
     uint64_t recallable;      /* slots that it may be asked for while those that wait are served */
     uint64_t recalled_for;    /* in which time of serving others were asked for slots for it: once in each */

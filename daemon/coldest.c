@@ -82,15 +82,22 @@ void coldest_find(struct Coldest *coldest, const struct Client *client, enum Kin
     qsort(coldest->slots, coldest->n, sizeof(coldest->slots[0]), coldest_compare);
 }
 
-bool coldest_steal(struct Coldest *coldest, enum LeaseState state, struct ColdestSlot *slotp) {
-    while (coldest->n) {
-        const struct ColdestSlot *slot = &coldest->slots[--coldest->n];
+bool coldest_peek(struct Coldest *coldest, enum LeaseState state, struct ColdestSlot *slotp) {
+    for (; coldest->n; coldest->n--, coldest->n_seen--) {
+        const struct ColdestSlot *slot = &coldest->slots[coldest->n - 1];
 
-        coldest->n_seen--;
         if (coldest_is(slot->slab, slot->slot, state) && coldest_taken_ns(slot->slab, slot->slot) == slot->taken_ns) {
             *slotp = *slot;
             return true;
         }
     }
     return false;
+}
+
+bool coldest_steal(struct Coldest *coldest, enum LeaseState state, struct ColdestSlot *slotp) {
+    bool found = coldest_peek(coldest, state, slotp);
+
+    coldest->n -= found;
+    coldest->n_seen -= found;
+    return found;
 }

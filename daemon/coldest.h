@@ -34,8 +34,11 @@ typedef bool (*ColdestFilter)(const struct Slab *slab, const void *data);
 void coldest_find(struct Coldest *coldest, const struct Client *client, enum Kind kind, enum LeaseState state,
                   ColdestFilter belongs, const void *data);
 
-/* Take the next one; one that is not in that state any more, or was taken in between, is left out. False: there is
+/* The next one; one that is not in that state any more, or was taken in between, is left out. False: there is
  * none. */
+bool coldest_peek(struct Coldest *coldest, enum LeaseState state, struct ColdestSlot *slotp);
+
+/* Take it. */
 bool coldest_steal(struct Coldest *coldest, enum LeaseState state, struct ColdestSlot *slotp);
 
 #endif

@@ -91,6 +91,7 @@ struct Pool {
     struct Slab *wants, *last_want; /* list: slabs that wait, by ticket */
     uint64_t next_ticket;
     bool is_awaited[KIND_N];   /* somebody waits for the pool's slots, not for some of its own or its user's quota */
+    uint64_t n_takings;        /* times that idle slots beyond a share were taken back */
     uint64_t n_serves;         /* times that those that wait for slots of a kind were served */
     struct Futile futile;      /* of the last one */
     uint64_t now_ms;           /* by the driver's clock, at the last occasion */

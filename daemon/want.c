@@ -221,49 +221,6 @@ static bool want_may_lose(const struct ColdestSlot *slot, const struct Slab *wan
            (!slab->records[slot->slot].fresh || slab->client->pool->now_ms - slab->served_ms >= WANT_FRESH_MS);
 }
 
-/* Where the next idle slot to take back comes from. What is remembered of a client serves all but its own wants, which
- * not every slot does. */
-struct WantSource {
-    struct Client *client;
-    const struct Slab *wanting;
-    struct Coldest own, *coldest;
-    bool is_fresh; /* looked at just now */
-};
-
-static void want_look_at(struct WantSource *source) {
-    coldest_find(source->coldest, source->client, source->wanting->shape.kind, LEASE_IDLE, want_is_of_other_shape,
-                 source->wanting);
-    source->is_fresh = true;
-}
-
-static bool want_steal(struct WantSource *source, struct ColdestSlot *slotp) {
-    if (coldest_steal(source->coldest, LEASE_IDLE, slotp))
-        return true;
-    if (source->is_fresh)
-        return false;
-    want_look_at(source);
-    return coldest_steal(source->coldest, LEASE_IDLE, slotp);
-}
-
-/* Of what is within a share at most half. */
-static uint32_t want_revoke_of(struct Client *client, const struct Slab *wanting, uint64_t most, bool within_share) {
-    struct WantSource source = {.client = client, .wanting = wanting};
-    struct ColdestSlot slot;
-    uint32_t n = 0;
-
-    if (!client->granted[wanting->shape.kind] || !most)
-        return 0;
-    source.coldest = client == wanting->client ? &source.own : &client->coldest[wanting->shape.kind];
-    if (source.coldest == &source.own || within_share)
-        want_look_at(&source);
-    if (within_share && most > (source.coldest->n_seen + 1) / 2)
-        most = (source.coldest->n_seen + 1) / 2;
-    while (n < most && n < GRANT_BATCH_MAX && want_steal(&source, &slot))
-        n += want_may_lose(&slot, wanting, within_share) && !grant_revoke(slot.slab, slot.slot);
-    client->pool->counters.revokes += n;
-    return n;
-}
-
 static bool want_is_in_scope(const struct Slab *slab, const struct Client *client, enum WantScope scope) {
     switch (scope) {
     case WANT_SCOPE_CLIENT:
@@ -275,23 +232,95 @@ static bool want_is_in_scope(const struct Slab *slab, const struct Client *clien
     }
 }
 
-/* Revoke idle slots until the slab has room for `need`: first of those that have more than they are due, then of
- * anyone. Of what is within somebody's share at most half is taken at a time: whoever has a few in reserve is not left
- * without any, to ask for them back at once. */
-static void want_revoke(struct Slab *slab, uint32_t need) {
+static struct Coldest *want_look_at(struct Coldest *coldest, const struct Client *client, const struct Slab *wanting) {
+    coldest_find(coldest, client, wanting->shape.kind, LEASE_IDLE, want_is_of_other_shape, wanting);
+    return coldest;
+}
+
+/* Idle slots beyond their clients' shares, while they are taken back. What is remembered of a client serves all but its
+ * own wants, which not every slot does. */
+struct WantTaking {
+    struct Slab *wanting;
+    enum WantScope scope;
+    uint64_t number;
+    struct Coldest own;
+};
+
+static struct Coldest *want_coldest(struct WantTaking *taking, struct Client *client) {
+    return client == taking->wanting->client ? &taking->own : &client->coldest[taking->wanting->shape.kind];
+}
+
+/* The client's coldest one. False: it has none. */
+static bool want_peek(struct WantTaking *taking, struct Client *client, struct ColdestSlot *slotp) {
+    enum Kind kind = taking->wanting->shape.kind;
+    struct Coldest *coldest = want_coldest(taking, client);
+
+    if (client->done_with == taking->number || !client->granted[kind] || !want_excess(client, kind) ||
+        !want_is_in_scope(taking->wanting, client, taking->scope))
+        return false;
+    if (coldest_peek(coldest, LEASE_IDLE, slotp))
+        return true;
+    if (client->looked_at != taking->number)
+        want_look_at(coldest, client, taking->wanting);
+    client->looked_at = taking->number;
+    return coldest_peek(coldest, LEASE_IDLE, slotp);
+}
+
+/* The coldest of all. False: there is none. */
+static bool want_find_coldest(struct WantTaking *taking, struct ColdestSlot *slotp) {
+    struct ColdestSlot slot;
+    bool found = false;
+
+    for (struct Client *client = taking->wanting->client->pool->clients; client; client = client->next)
+        if (want_peek(taking, client, &slot) && (!found || slot.taken_ns < slotp->taken_ns)) {
+            *slotp = slot;
+            found = true;
+        }
+    return found;
+}
+
+static void want_revoke_excess(struct Slab *slab, uint32_t need, enum WantScope scope) {
     struct Pool *pool = slab->client->pool;
-    enum Kind kind = slab->shape.kind;
+    struct WantTaking taking = {.wanting = slab, .scope = scope, .number = ++pool->n_takings};
+    struct ColdestSlot slot;
+
+    for (int i = 0; i < GRANT_BATCH_MAX + WANT_TRIES_MAX && grant_room(slab) < need; i++) {
+        if (!want_find_coldest(&taking, &slot))
+            return;
+        coldest_steal(want_coldest(&taking, slot.slab->client), LEASE_IDLE, &slot);
+        if (!want_may_lose(&slot, slab, false))
+            slot.slab->client->done_with = taking.number;
+        else
+            pool->counters.revokes += !grant_revoke(slot.slab, slot.slot);
+    }
+}
+
+/* Of what is within a share at most half. */
+static void want_revoke_within(struct Client *client, const struct Slab *wanting, uint64_t most) {
+    struct Coldest coldest;
+    struct ColdestSlot slot;
+    uint32_t n = 0;
+
+    if (!client->granted[wanting->shape.kind])
+        return;
+    want_look_at(&coldest, client, wanting);
+    if (most > (coldest.n_seen + 1) / 2)
+        most = (coldest.n_seen + 1) / 2;
+    while (n < most && n < GRANT_BATCH_MAX && coldest_steal(&coldest, LEASE_IDLE, &slot))
+        n += want_may_lose(&slot, wanting, true) && !grant_revoke(slot.slab, slot.slot);
+    client->pool->counters.revokes += n;
+}
+
+/* Revoke idle slots until the slab has room for `need`: first of those that have more than they are due, the coldest of
+ * all, then of anyone. Of what is within somebody's share at most half is taken at a time: whoever has a few in reserve
+ * is not left without any, to ask for them back at once. */
+static void want_revoke(struct Slab *slab, uint32_t need) {
     enum WantScope scope = want_scope(slab);
 
-    for (struct Client *client = pool->clients; client && grant_room(slab) < need; client = client->next) {
-        uint64_t most = need - grant_room(slab), excess = want_excess(client, kind);
-
+    want_revoke_excess(slab, need, scope);
+    for (struct Client *client = slab->client->pool->clients; client && grant_room(slab) < need; client = client->next)
         if (want_is_in_scope(slab, client, scope))
-            want_revoke_of(client, slab, most < excess ? most : excess, false);
-    }
-    for (struct Client *client = pool->clients; client && grant_room(slab) < need; client = client->next)
-        if (want_is_in_scope(slab, client, scope))
-            want_revoke_of(client, slab, need - grant_room(slab), true);
+            want_revoke_within(client, slab, need - grant_room(slab));
 }
 
 /* One slot is as good as another; the one that was taken first is likely to be released first. */

@@ -362,6 +362,26 @@ WantTest(trimmed_slot_goes_to_who_waits) {
     expect_eq(a->n_granted, CORE_TOTAL - 1);
 }
 
+/* Of all clients that have more than their share, whoever comes first. */
+WantTest(takes_the_coldest_of_all) {
+    struct Slab *hot = core_slab(core_client(&pool, 1), KIND_MEMORY, 4, 3);
+    struct Slab *cold = core_slab(core_client(&pool, 2), KIND_MEMORY, 4, 3);
+    struct Slab *wanting = core_slab(core_client(&pool, 3), KIND_MEMORY, 4, 0);
+    struct Slab *waiting = core_slab(core_client(&pool, 4), KIND_MEMORY, 4, 0);
+    struct Error error = {0};
+
+    wait_for(waiting, 1); /* so that both have one too many */
+    cr_assert_eq(hot->n_granted + cold->n_granted, CORE_TOTAL);
+    for (uint32_t i = 0; i < 3; i++) {
+        slab_entry(hot, i)->taken_ns = 1000 + i;
+        slab_entry(cold, i)->taken_ns = 10 + i;
+    }
+    expect_eq(meet(wanting, 1, &error), 1);
+    expect_eq(hot->n_granted, 3);
+    expect_eq(cold->n_granted, 2);
+    expect_eq(lease_state(lease_load(slab_entry(cold, 0))), LEASE_VACANT);
+}
+
 /* ------------------------------------------------------------------------------------------------ among waiters */
 
 /* Who waits has a slot that it has not woken up to yet. */

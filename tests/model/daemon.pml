@@ -57,6 +57,8 @@ end:
 #define CAN_GRANT(K) \
     (WAITS(K) && LOOKS && COMES_FIRST(K, WAITS) && (HAS_ROOM || !WITH(GUARD_ROOM)) && !granted[K] && \
      !(cleaning[K] && (WITH(GUARD_NOT_WHILE_CLEANING) || punches[K] > 1)))
+/* What was granted to who waits the code takes back all the same, if it is beyond its share and not taken for
+ * WANT_FRESH_MS. Here nobody who is woken is so late. */
 #define CAN_REVOKE(K) \
     (OTHERS_WAIT(K) && LOOKS && !HAS_ROOM && IS_IDLE(K) && !(target[K] && WITH(GUARD_NOT_FROM_WAITER)))
 #define CAN_RECALL(K) (OTHERS_WAIT(K) && LOOKS && !HAS_ROOM && IS_BUSY(K) && !recalled[K])
