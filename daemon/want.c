@@ -2,9 +2,9 @@
 #include "daemon/want.h"
 
 #include "daemon/coldest.h"
+#include "daemon/due.h"
 #include "daemon/futile.h"
 #include "daemon/grant.h"
-#include "daemon/share.h"
 #include "daemon/user.h"
 
 #include <stdio.h>
@@ -118,83 +118,6 @@ static int want_refuse_turn(const struct Slab *slab, struct Error *error) {
     return want_refuse(slab->client, pool_total_name(kind), pool_total(pool, kind), pool->granted[kind], 1, error);
 }
 
-/* ------------------------------------------------------------------------------------------------ shares */
-
-static uint64_t want_earlier(uint64_t a, uint64_t b) {
-    return !a || (b && b < a) ? b : a;
-}
-
-/* What those that wait are short of, and since when their client waits. `asking` asks for `ask` without waiting. */
-static void want_count_unmet(struct Pool *pool, enum Kind kind, const struct Slab *asking, uint32_t ask) {
-    for (struct Client *client = pool->clients; client; client = client->next) {
-        client->unmet[kind] = 0;
-        client->ticket[kind] = 0;
-    }
-    for (const struct Slab *slab = pool->wants; slab; slab = slab->next_want)
-        if (slab->shape.kind == kind && slab != asking) {
-            slab->client->unmet[kind] += want_unmet(slab, NULL);
-            slab->client->ticket[kind] = want_earlier(slab->client->ticket[kind], slab->ticket);
-        }
-    if (asking) {
-        asking->client->unmet[kind] += ask;
-        asking->client->ticket[kind] = want_earlier(asking->client->ticket[kind], asking->ticket);
-    }
-}
-
-static struct Share want_share_of(const struct Client *client, enum Kind kind) {
-    uint64_t demand = client->granted[kind] + client->unmet[kind], bound = quota_bound(client->quota.slots_max[kind]);
-
-    return (struct Share){.weight = 1,
-                          .demand = demand < bound ? demand : bound,
-                          .held = client->granted[kind],
-                          .ticket = client->ticket[kind]};
-}
-
-static void want_share_user(struct User *user, enum Kind kind) {
-    struct Share *shares = user->pool->shares;
-    size_t n = 0;
-
-    for (struct Client *client = user->clients; client; client = client->next_of_user)
-        shares[n++] = want_share_of(client, kind);
-    share_compute(shares, n, user->due[kind]);
-    n = 0;
-    for (struct Client *client = user->clients; client; client = client->next_of_user)
-        client->due[kind] = shares[n++].due;
-}
-
-/* Compute everyone's due: of users by weight, and within each user of its clients. */
-static void want_share(struct Pool *pool, enum Kind kind) {
-    struct Share *shares = pool->shares;
-    size_t n = 0;
-
-    for (struct User *user = pool->users; user; user = user->next) {
-        struct Share share = {.weight = user->quota.weight, .held = user->granted[kind]};
-        uint64_t bound = quota_bound(user->quota.slots_max[kind]);
-
-        for (struct Client *client = user->clients; client; client = client->next_of_user) {
-            share.demand += want_share_of(client, kind).demand;
-            share.ticket = want_earlier(share.ticket, client->ticket[kind]);
-        }
-        share.demand = share.demand < bound ? share.demand : bound;
-        shares[n++] = share;
-    }
-    share_compute(shares, n, pool_total(pool, kind));
-    n = 0;
-    for (struct User *user = pool->users; user; user = user->next)
-        user->due[kind] = shares[n++].due;
-    for (struct User *user = pool->users; user; user = user->next)
-        want_share_user(user, kind);
-}
-
-/* How many slots the client has beyond what it is due. */
-static uint64_t want_excess(const struct Client *client, enum Kind kind) {
-    return client->granted[kind] > client->due[kind] ? client->granted[kind] - client->due[kind] : 0;
-}
-
-static uint64_t want_deficit(const struct Client *client, enum Kind kind) {
-    return client->due[kind] > client->granted[kind] ? client->due[kind] - client->granted[kind] : 0;
-}
-
 /* ------------------------------------------------------------------------------------------------ taking back */
 
 /* A client that wants slots of a shape has no use for losing others of that shape. */
@@ -255,7 +178,7 @@ static bool want_peek(struct WantTaking *taking, struct Client *client, struct C
     enum Kind kind = taking->wanting->shape.kind;
     struct Coldest *coldest = want_coldest(taking, client);
 
-    if (client->done_with == taking->number || !client->granted[kind] || !want_excess(client, kind) ||
+    if (client->done_with == taking->number || !client->granted[kind] || !due_excess(client, kind) ||
         !want_is_in_scope(taking->wanting, client, taking->scope))
         return false;
     if (coldest_peek(coldest, LEASE_IDLE, slotp))
@@ -343,7 +266,7 @@ static uint32_t want_recall_of(struct Client *client, const struct Slab *wanting
  * asked for before. */
 static void want_count_recallable(struct Pool *pool, enum Kind kind, bool again) {
     for (struct Client *client = pool->clients; client; client = client->next) {
-        uint64_t excess = want_excess(client, kind), asked = again ? 0 : client->recalled[kind];
+        uint64_t excess = due_excess(client, kind), asked = again ? 0 : client->recalled[kind];
 
         client->recallable = excess - (asked < excess ? asked : excess);
     }
@@ -368,7 +291,7 @@ static void want_recall_for(struct Slab *slab) {
     if (client->recalled_for == client->pool->n_serves || want_check_bytes(client, 0, NULL))
         return;
     client->recalled_for = client->pool->n_serves;
-    want_recall(slab, want_deficit(client, kind));
+    want_recall(slab, due_deficit(client, kind));
 }
 
 /* ------------------------------------------------------------------------------------------------ at once */
@@ -383,12 +306,10 @@ uint32_t want_meet(struct Slab *slab, uint32_t ask, struct Error *error) {
         return 0;
     if (ask > GRANT_BATCH_MAX)
         ask = GRANT_BATCH_MAX;
-    if (grant_room(slab) < ask || pool->is_awaited[kind]) {
-        want_count_unmet(pool, kind, slab, ask);
-        want_share(pool, kind);
-    }
-    if (pool->is_awaited[kind] && ask > want_deficit(slab->client, kind))
-        ask = (uint32_t)want_deficit(slab->client, kind);
+    if (grant_room(slab) < ask || pool->is_awaited[kind])
+        due_compute(pool, kind, slab, ask);
+    if (pool->is_awaited[kind] && ask > due_deficit(slab->client, kind))
+        ask = (uint32_t)due_deficit(slab->client, kind);
     if (!ask) {
         want_refuse_turn(slab, error);
         return 0;
@@ -506,11 +427,10 @@ static void want_give(struct Slab *slab, uint64_t most) {
 static void want_serve_kind(struct Pool *pool, enum Kind kind, bool again) {
     pool->n_serves++;
     want_look(pool, kind);
-    want_count_unmet(pool, kind, NULL, 0);
-    want_share(pool, kind);
+    due_compute(pool, kind, NULL, 0);
     for (struct Slab *slab = pool->wants; slab; slab = slab->next_want)
         if (slab->shape.kind == kind)
-            want_give(slab, want_deficit(slab->client, kind));
+            want_give(slab, due_deficit(slab->client, kind));
     for (struct Slab *slab = pool->wants; slab; slab = slab->next_want)
         if (slab->shape.kind == kind)
             want_give(slab, GRANT_BATCH_MAX);
