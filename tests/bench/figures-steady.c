@@ -117,10 +117,10 @@ static void figures_add_gain(struct Figures *figures, const struct Steady *stead
     }
     ratio = sample_median(&cells[worst].gain_ratio[pair]);
     figures_add(figures, ratio >= GAIN_LEAST ? FIGURE_OK : FIGURE_MISSED, ratio, GAIN_LEAST,
-                "daemon: %s do at least %.2f x of one's warm cycles (%s), a memset loop %.2f x: %.2f (%.2f..%.2f) of "
-                "it, must be at least %.2f",
+                "daemon: %s do at least %.2f x of one's warm cycles (%s), a memset loop %.2f x, one getrusage and writing "
+                "the pages %.2f x: %.2f (%.2f..%.2f) of the memset loop's, must be at least %.2f",
                 name, sample_median(&cells[worst].gain_cycle[pair]), STEADY_ROWS[worst].title,
-                sample_median(&cells[worst].gain_memset[pair]), ratio,
+                sample_median(&cells[worst].gain_memset[pair]), sample_median(&cells[worst].gain_floor[pair]), ratio,
                 sample_quantile(&cells[worst].gain_ratio[pair], 0.25),
                 sample_quantile(&cells[worst].gain_ratio[pair], 0.75), GAIN_LEAST);
 }

@@ -78,15 +78,17 @@ static void report_tails(const struct Steady *steady) {
 }
 
 static void report_gains(const struct Steady *steady) {
-    printf("\nCycles through the daemon that two do, over those of one, beside what a memset loop gains:\n\n%-27s", "");
+    printf("\nCycles through the daemon that two do, over those of one, beside what a memset loop gains, and what one "
+           "getrusage\nand writing the pages:\n\n%-27s", "");
     for (unsigned pair = 0; pair < STEADY_PAIRS_N; pair++)
-        printf(" %22s %22s", PAIRS[pair], "memset");
+        printf(" %22s %22s %22s", PAIRS[pair], "memset", "getrusage, pages");
     printf("\n");
     for (unsigned i = 0; i < STEADY_ROWS_N; i++) {
         printf("%-27s", STEADY_ROWS[i].title);
         for (unsigned pair = 0; pair < STEADY_PAIRS_N; pair++) {
             report_part_sample(&steady->cells[i].gain_cycle[pair], 1, 2);
             report_part_sample(&steady->cells[i].gain_memset[pair], 1, 2);
+            report_part_sample(&steady->cells[i].gain_floor[pair], 1, 2);
         }
         printf("\n");
     }
@@ -105,9 +107,9 @@ static json_t *report_tail_json(const struct SteadyCell *cell, enum SteadyColumn
 }
 
 static json_t *report_gain_json(const struct SteadyCell *cell, enum SteadyPair pair) {
-    return json_pack("{s:o, s:o, s:o}", "gain_of_cycles", report_part_json(&cell->gain_cycle[pair]),
-                     "gain_of_memset", report_part_json(&cell->gain_memset[pair]), "ratio",
-                     report_part_json(&cell->gain_ratio[pair]));
+    return json_pack("{s:o, s:o, s:o, s:o}", "gain_of_cycles", report_part_json(&cell->gain_cycle[pair]),
+                     "gain_of_memset", report_part_json(&cell->gain_memset[pair]), "gain_of_getrusage_and_pages",
+                     report_part_json(&cell->gain_floor[pair]), "ratio", report_part_json(&cell->gain_ratio[pair]));
 }
 
 json_t *report_steady_json(const struct Steady *steady) {

@@ -60,6 +60,15 @@ static int steady_repeat_tails(struct Steady *steady, const struct SteadyRow *ro
     return 0;
 }
 
+/* 0 where too few rounds were left alone. */
+static int steady_gain(const struct Steady *steady, const struct Task *task, struct Gains *gainsp) {
+    int r = runner_gains(steady->program, task, gainsp);
+
+    if (!r && gainsp->rounds < STEADY_GAIN_ROUNDS_LEAST)
+        *gainsp = (struct Gains){0};
+    return r;
+}
+
 static int steady_repeat_gain(struct Steady *steady, const struct SteadyRow *row, enum SteadyPair pair,
                               struct SteadyCell *cell) {
     char file[PATH_MAX];
@@ -71,15 +80,19 @@ static int steady_repeat_gain(struct Steady *steady, const struct SteadyRow *row
     task.against = "zero";
     task.rounds = STEADY_GAIN_ROUNDS;
     task.threads = pair == STEADY_THREADS;
-    r = runner_gains(steady->program, &task, &gains);
-    if (r || gains.rounds < STEADY_GAIN_ROUNDS_LEAST)
+    r = steady_gain(steady, &task, &gains);
+    if (r || !gains.rounds)
         return r;
     memset_gain = gains.both[0] / gains.alone[0];
     cycle_gain = gains.both[1] / gains.alone[1];
     sample_add(&cell->gain_memset[pair], memset_gain);
     sample_add(&cell->gain_cycle[pair], cycle_gain);
     sample_add(&cell->gain_ratio[pair], cycle_gain / memset_gain);
-    return 0;
+    task.work = "reset-gate";
+    r = steady_gain(steady, &task, &gains);
+    if (!r && gains.rounds)
+        sample_add(&cell->gain_floor[pair], gains.both[1] / gains.alone[1]);
+    return r;
 }
 
 int steady_repeat(struct Steady *steady, unsigned repetition) {

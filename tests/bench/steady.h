@@ -28,6 +28,8 @@ struct SteadyCell {
     /* Cycles a second of two over those of one: the memset loop's, and those through the daemon; and their quotient. A
      * repetition in which others kept the processors busy adds nothing. */
     struct Sample gain_memset[STEADY_PAIRS_N], gain_cycle[STEADY_PAIRS_N], gain_ratio[STEADY_PAIRS_N];
+    struct Sample gain_floor[STEADY_PAIRS_N]; /* of one getrusage and writing the touched pages, with nothing around it:
+                                                 the call writes what all threads of a process share */
 };
 
 struct Steady {
