@@ -23,7 +23,7 @@
 #define PLANNER_EVERY_MAX 65536
 /* And with COUNT one in so many looks up the written pages whatever the count says, to know what that costs now: 54 us
  * for 256 MiB of memory, whose resets take 0.4. */
-#define PLANNER_LOOK_EVERY 16384
+#define PLANNER_LOOK_EVERY 65536
 
 struct Planner {
     _Alignas(64) _Atomic uint32_t way;   /* enum LeaseReset: COUNT, SCAN or WHOLE */
