@@ -264,8 +264,10 @@ static void session_on_room(struct Link *link) {
 void session_answer_failure(struct Session *session, uint64_t id, int r, struct Error *error) {
     session->server->counters.refused++;
     answer_failure(&session->answer, id, r, error);
-    session_log(session, r == ERROR_LIMIT ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "request-refused",
+    /* The first says that something is wrong; all of them would leave no room in the log for others. */
+    session_log(session, r == ERROR_LIMIT || session->refused ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "request-refused",
                 session->answer.error.message);
+    session->refused |= r != ERROR_LIMIT;
     session_send(session);
 }
 

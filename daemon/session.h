@@ -40,6 +40,7 @@ struct Session {
     int pidfd;
     unsigned n_open;       /* link and process: the memory goes with the last */
     bool pending;          /* `answer` waits for room in the socket */
+    bool refused;          /* a request, for what is no limit: said in the log once */
     bool stalled;          /* it waits for the kernel to have room for fds in flight: try at the next tick */
     bool owes_fd;          /* DISCONNECTED with an fd in flight: charged until the process is dead */
     uint64_t want_id;      /* a Want whose answer waits until slots are empty; 0: none */

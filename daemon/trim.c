@@ -90,6 +90,11 @@ struct TrimCandidate {
     uint64_t bytes;
 };
 
+struct TrimGathered {
+    size_t n, n_looks;
+    struct TrimCandidate candidates[TRIM_SCAN_MAX];
+};
+
 static unsigned trim_age(uint64_t taken_ms, uint64_t now_ms) {
     if (taken_ms > now_ms)
         return UINT32_MAX;
@@ -104,32 +109,49 @@ static int candidate_compare(const void *a, const void *b) {
     return x->bytes == y->bytes ? 0 : x->bytes > y->bytes ? -1 : 1;
 }
 
-static size_t trim_gather_slab(struct Slab *slab, uint64_t now_ms, struct TrimCandidate *candidates, size_t n,
-                               size_t most) {
-    for (uint32_t i = 0; i < slab->shape.count && n < most; i++) {
-        uint64_t bytes = trim_is_idle(slab, i) ? trim_slot_bytes(slab, i) : 0;
+/* What may go: an idle slot's pages, and those of a slot that its client has no right to use and wrote to all the same. */
+static bool trim_may(const struct Slab *slab, uint32_t slot) {
+    const struct SlotRecord *record = &slab->records[slot];
 
-        if (bytes)
-            candidates[n++] = (struct TrimCandidate){
-                .slab = slab, .slot = i, .age = trim_age(trim_taken_ms(slab, i), now_ms), .bytes = bytes};
-    }
-    return n;
+    return record->granted ? trim_is_idle(slab, slot) : !record->cleaning && !record->retired;
 }
 
-static size_t trim_gather(struct Pool *pool, uint64_t now_ms, TrimFilter belongs, const void *data,
-                          struct TrimCandidate *candidates) {
-    size_t n = 0;
+static void trim_gather_slab(struct Slab *slab, uint64_t now_ms, struct TrimGathered *gathered) {
+    for (uint32_t i = 0; i < slab->shape.count && gathered->n < TRIM_SCAN_MAX; i++) {
+        uint64_t bytes;
 
-    for (struct Client *client = pool->clients; client; client = client->next) {
-        if (belongs && !belongs(client, data))
+        if (!trim_may(slab, i))
             continue;
-        for (struct Slab *slab = client->slabs; slab && n < TRIM_SCAN_MAX; slab = slab->next) {
-            slab_measure(slab);
-            if (slab->n_granted && slab->resident_bytes)
-                n = trim_gather_slab(slab, now_ms, candidates, n, TRIM_SCAN_MAX);
-        }
+        gathered->n_looks++;
+        bytes = trim_slot_bytes(slab, i);
+        if (bytes)
+            gathered->candidates[gathered->n++] = (struct TrimCandidate){
+                .slab = slab,
+                .slot = i,
+                .age = slab->records[i].granted ? trim_age(trim_taken_ms(slab, i), now_ms) : UINT32_MAX,
+                .bytes = bytes};
     }
-    return n;
+}
+
+static void trim_gather(struct Pool *pool, uint64_t now_ms, const struct TrimAsk *ask, struct TrimGathered *gathered) {
+    struct Gauges *gauges = &pool->gauges;
+
+    for (uint32_t seen = 0; seen < gauges->n && gathered->n_looks < TRIM_SCAN_MAX; seen++) {
+        struct Slab *slab = gauges->all[pool->warm_cursor++ % gauges->n].slab;
+
+        if (ask->belongs && !ask->belongs(slab->client, ask->data))
+            continue;
+        slab_measure(slab);
+        if (slab->resident_bytes)
+            trim_gather_slab(slab, now_ms, gathered);
+    }
+}
+
+static bool trim_candidate(const struct TrimCandidate *candidate) {
+    if (candidate->slab->records[candidate->slot].granted)
+        return !grant_trim(candidate->slab, candidate->slot);
+    slab_clean_slot(candidate->slab, candidate->slot);
+    return true;
 }
 
 static uint64_t greater(uint64_t a, uint64_t b) {
@@ -145,23 +167,25 @@ static uint64_t trim_goal(const struct TrimAsk *ask, const struct TrimCandidate 
 }
 
 uint64_t trim_warm(struct Pool *pool, const struct TrimAsk *ask, uint64_t now_ms) {
-    struct TrimCandidate *candidates = malloc(TRIM_SCAN_MAX * sizeof(*candidates));
+    struct TrimGathered *gathered = malloc(sizeof(*gathered));
     struct TrimCount *count = &pool->counters.trims[ask->why];
     uint64_t goal, trimmed = 0;
-    size_t n;
 
-    if (!candidates)
+    if (!gathered)
         return 0; /* tried again at the next tick */
-    n = trim_gather(pool, now_ms, ask->belongs, ask->data, candidates);
-    goal = trim_goal(ask, candidates, n);
-    qsort(candidates, n, sizeof(*candidates), candidate_compare);
-    for (size_t i = 0; i < n && i < TRIM_BATCH_MAX && trimmed < goal; i++) {
-        if (grant_trim(candidates[i].slab, candidates[i].slot))
+    gathered->n = gathered->n_looks = 0;
+    trim_gather(pool, now_ms, ask, gathered);
+    goal = trim_goal(ask, gathered->candidates, gathered->n);
+    qsort(gathered->candidates, gathered->n, sizeof(gathered->candidates[0]), candidate_compare);
+    for (size_t i = 0; i < gathered->n && i < TRIM_BATCH_MAX && trimmed < goal; i++) {
+        const struct TrimCandidate *candidate = &gathered->candidates[i];
+
+        if (!trim_candidate(candidate))
             continue;
-        trimmed += candidates[i].bytes;
+        trimmed += candidate->bytes;
         count->slots++;
-        count->bytes += candidates[i].bytes;
+        count->bytes += candidate->bytes;
     }
-    free(candidates);
+    free(gathered);
     return trimmed;
 }

@@ -33,9 +33,9 @@ struct TrimAsk {
 
 #define TRIM_KEEP_ALL UINT64_MAX
 
-/* Trim idle slots that have pages until about as much is on its way back as is asked for: the coldest first, by how often
+/* Trim idle slots that have pages, and those with pages that were never granted, until about as much is on its way back as is asked for: the coldest first, by how often
  * the time since they were taken doubles, and of equally cold ones the largest. Returns the bytes; fewer than asked for
- * when there are no more, or no more were looked at. */
+ * when there are no more, or no more were looked at: the next call goes on with other slabs. */
 uint64_t trim_warm(struct Pool *pool, const struct TrimAsk *ask, uint64_t now_ms);
 
 #endif

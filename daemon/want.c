@@ -39,11 +39,22 @@ static int want_refuse(const struct Client *client, const char *limit, uint64_t 
     return error_limit(error, ERROR_LIMIT, limit, bound, use, ask, what);
 }
 
+/* Has the user more than its share, by weight, of what all may have? Only then it is refused for others' sake: one that
+ * fills its slabs whatever it was granted shuts out itself. */
+static bool want_is_above_share(const struct User *user) {
+    const struct Pool *pool = user->pool;
+    uint64_t weights = 0;
+
+    for (const struct User *other = pool->users; other; other = other->next)
+        weights += other->quota.weight;
+    return user->resident_bytes >= pool->bounds.resident_bytes_max / weights * user->quota.weight;
+}
+
 int want_check_bytes(const struct Client *client, uint64_t ask, struct Error *error) {
     const struct Pool *pool = client->pool;
     const struct User *user = client->user;
 
-    if (!quota_room(pool->bounds.resident_bytes_max, pool->resident_bytes))
+    if (!quota_room(pool->bounds.resident_bytes_max, pool->resident_bytes) && want_is_above_share(user))
         return want_refuse(client, "resident_bytes_max", pool->bounds.resident_bytes_max, pool->resident_bytes, ask,
                            error);
     if (!quota_room(user->quota.resident_bytes_max, user->resident_bytes))

@@ -207,6 +207,34 @@ Test(client, want_repeated_changes_nothing) {
     core_pool_deinit(&pool);
 }
 
+/* One that fills what it was granted and what it was not shuts out nobody else. */
+Test(client, resident_bytes_max_refuses_who_has_more_than_its_share) {
+    struct Pool pool;
+    struct Client *greedy, *other;
+    struct Slab *slab, *another;
+    struct Error error = {0};
+    uint32_t granted = 0;
+
+    core_pool_init(&pool);
+    pool.bounds.resident_bytes_max = 16384;
+    greedy = core_client(&pool, 1);
+    other = core_client(&pool, 2);
+    slab = core_slab(greedy, KIND_MEMORY, 4, 1);
+    another = core_slab(other, KIND_MEMORY, 4, 0);
+    for (int i = 0; i < 8; i++)
+        cr_assert_eq(pwrite(slab->fd, "x", 1, (off_t)shape_slot_offset(&slab->shape, 2) + i * 4096), 1);
+    pool_measure(&pool);
+    cr_assert_gt(pool.resident_bytes, pool.bounds.resident_bytes_max);
+    core_set_target(slab, 2);
+    expect_eq(client_want(greedy, slab->id, &granted, &error), ERROR_LIMIT);
+    cr_expect_str_eq(error.limit, "resident_bytes_max");
+    cr_expect_gt(error.ask, 0);
+    core_set_target(another, 1);
+    expect_eq(client_want(other, another->id, &granted, &error), 0);
+    expect_eq(granted, 1);
+    core_pool_deinit(&pool);
+}
+
 Test(client, resident_bytes_max_refuses_wants_and_slabs) {
     struct Shape shape = core_shape(KIND_MEMORY, 1);
     struct Pool pool;

@@ -215,3 +215,44 @@ TrimTest(under_pressure_sees_what_has_just_been_written) {
     expect_eq(trim_bytes(1), PAGE);
     core_reclaim(&pool);
 }
+
+/* Nobody has a right to what lies in a slot that was not granted; whoever writes there does not keep it. */
+TrimTest(under_pressure_takes_what_was_written_without_a_grant_first) {
+    struct Slab *slab = slab_of(1, 1);
+
+    fill(slab, 0, 2);
+    fill(slab, 1, 3);
+    set_taken(slab, 0, 1);
+    expect_eq(trim_warm(&pool, &(struct TrimAsk){.why = TRIM_BUDGET, .bytes = 1, .keep_bytes = TRIM_KEEP_ALL}, 100000),
+              3 * PAGE);
+    core_reclaim(&pool);
+    pool_measure(&pool);
+    expect_eq(pool.resident_bytes, 2 * PAGE);
+    expect_eq(slab->n_granted, 1);
+    expect_eq(lease_load(slab_entry(slab, 1)), lease_word(0, LEASE_VACANT));
+    /* And it can be granted as ever. */
+    expect_eq(grant_slots(slab, 3), 3);
+}
+
+/* However many slots there are, in one call no more are looked at than the loop can wait for; the next goes on. */
+TrimTest(under_pressure_looks_at_so_many_slots_in_a_call) {
+    struct Slab *slabs[3];
+    uint64_t bytes = 0;
+
+    pool.limits.total_tables = 3 * TRIM_SCAN_MAX;
+    for (uid_t i = 0; i < 3; i++) {
+        slabs[i] = core_slab(core_client(&pool, i), KIND_TABLE, SHAPE_SLOTS_MAX, 0);
+        for (uint32_t n = 0; n < SHAPE_SLOTS_MAX;)
+            n += grant_slots(slabs[i], SHAPE_SLOTS_MAX);
+        fill(slabs[i], SHAPE_SLOTS_MAX - 1, 1);
+    }
+    for (int i = 0; i < 3; i++) {
+        uint64_t trimmed =
+            trim_warm(&pool, &(struct TrimAsk){.why = TRIM_HOST, .bytes = 10 * PAGE, .keep_bytes = TRIM_KEEP_ALL}, 1000);
+
+        expect_eq(trimmed, PAGE);
+        bytes += trimmed;
+        core_reclaim(&pool);
+    }
+    expect_eq(bytes, 3 * PAGE);
+}
