@@ -53,6 +53,7 @@ struct Client {
     uint32_t n_slabs, n_opened;
     struct Quota quota;
     struct Image *filling;    /* the image that it fills, or has sealed; NULL: none */
+    uint32_t overdue_image;   /* the last one that was dropped because it took too long; 0: none */
     struct ImageUse *image_uses;
     uint64_t n_images;        /* both together */
     uint32_t n_image_ids;

@@ -71,6 +71,7 @@ static void image_charge(struct Image *image, int64_t n) {
     images->n += (uint64_t)n;
     images->bytes += (uint64_t)n * image->bytes;
     image->user->n_images += (uint64_t)n;
+    image->user->image_bytes += (uint64_t)n * image->bytes;
     image->user->n_fds += (uint64_t)n;
 }
 
@@ -181,6 +182,10 @@ int image_release(struct Client *client, uint32_t id, struct Error *error) {
         image_free(client->filling);
         return 0;
     }
+    if (id && id == client->overdue_image) {
+        client->overdue_image = 0;
+        return 0;
+    }
     while (*place && (*place)->id != id)
         place = &(*place)->next;
     if (!*place)
@@ -220,10 +225,29 @@ static uint64_t images_used_bytes(const struct Images *images) {
     return bytes;
 }
 
+static void image_drop_overdue(struct Client *client) {
+    struct Image *image = client->filling;
+
+    if (!image || image->state != IMAGE_FILLING ||
+        client->pool->now_ms - image->used_ms < IMAGE_FILL_MS + image->bytes / IMAGE_FILL_BYTES_PER_MS)
+        return;
+    client->overdue_image = image->id;
+    image_free(image);
+}
+
+/* Whoever has an image made and does not fill it keeps its bytes from others for some time only. */
+static void images_drop_overdue(struct Pool *pool) {
+    for (struct Client *client = pool->clients; client; client = client->next)
+        image_drop_overdue(client);
+}
+
 /* Nobody's images go only where that makes room enough. */
 static int images_make_room(struct Pool *pool, uint64_t ask, struct Error *error) {
-    uint64_t max = pool->bounds.image_bytes_max, used = images_used_bytes(&pool->images);
+    uint64_t max = pool->bounds.image_bytes_max, used;
 
+    if (pool->images.bytes > max - (ask < max ? ask : max))
+        images_drop_overdue(pool);
+    used = images_used_bytes(&pool->images);
     if (ask > max || used > max - ask)
         return error_limit(error, ERROR_LIMIT, "image_bytes_max", max, used, ask, "no room for another image");
     while (pool->images.bytes > max - ask)
@@ -235,6 +259,21 @@ void images_fit(struct Pool *pool) {
     while ((pool->images.bytes > pool->bounds.image_bytes_max || pool->images.n > pool->bounds.images_max) &&
            images_evict(pool, NULL))
         ;
+}
+
+static uint64_t image_bytes_bound(const struct User *user) {
+    return user->quota.image_bytes_max ? user->quota.image_bytes_max
+                                       : user->pool->bounds.image_bytes_max / IMAGE_USER_PART;
+}
+
+static int user_admit_image_bytes(struct User *user, uint64_t ask, struct Error *error) {
+    uint64_t bound = image_bytes_bound(user);
+
+    while (ask > bound || user->image_bytes > bound - ask)
+        if (ask > bound || !images_evict(user->pool, user))
+            return error_limit(error, ERROR_LIMIT, "image_bytes_max of the user", bound, user->image_bytes, ask,
+                               "this user's images have too many bytes");
+    return 0;
 }
 
 static int user_admit_image(struct User *user, struct Error *error) {
@@ -271,6 +310,9 @@ static int image_check_bytes(const struct Pool *pool, uint64_t bytes, struct Err
     if (bytes > pool->limits.max_memory_size)
         return error_limit(error, ERROR_INVALID, "max_memory_size", pool->limits.max_memory_size, 0, bytes,
                            "an image is larger than a memory may be");
+    if (bytes > pool->bounds.image_bytes_max)
+        return error_limit(error, ERROR_LIMIT, "image_bytes_max", pool->bounds.image_bytes_max, pool->images.bytes,
+                           bytes, "no room for another image");
     return 0;
 }
 
@@ -286,6 +328,8 @@ static int image_admit(struct Client *client, uint64_t bytes, struct Error *erro
                         "no file descriptor is left for an image");
     if (!r)
         r = user_admit_image(client->user, error);
+    if (!r)
+        r = user_admit_image_bytes(client->user, bytes, error);
     if (!r)
         r = pool_admit_image(client->pool, error);
     return r ? r : images_make_room(client->pool, bytes, error);
@@ -339,6 +383,7 @@ int image_create(struct Client *client, uint64_t bytes, struct Image **imagep, s
     image->user = client->user;
     image->client = client;
     image->bytes = bytes;
+    image->used_ms = client->pool->now_ms;
     image->id = ++client->n_image_ids;
     image->backing->count = &client->pool->images.n_open;
     client->pool->images.n_open++;

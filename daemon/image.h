@@ -6,7 +6,7 @@
  *
  *   image_create --> FILLING --image_seal--> WAITING --images_next--> SEALING --image_finish--> SEALED
  *                       |                       |                        |                         |
- *                       +--release, end---------+                        +-- refused, or its       +-- images_evict
+ *                       +--release, overdue, end+                        +-- refused, or its       +-- images_evict
  *                       |  of its client        |                        |   client has gone       |
  *                       +-----------------------+----- image_free -------+-------------------------+--> gone
  *
@@ -30,6 +30,11 @@ struct Pool;
 struct User;
 
 #define IMAGES_SEALING_MAX 2  /* at a time: libuv has four threads, and punches want some of them */
+/* How long one may be filled before it makes room for others: ten times what a client itself allows for. */
+#define IMAGE_FILL_MS 10000
+#define IMAGE_FILL_BYTES_PER_MS (UINT64_C(10) << 10)
+/* Of the pool's image_bytes_max one user has so much by default: some is left for the second, whatever the first does. */
+#define IMAGE_USER_PART 2
 #define IMAGES_CLOSING_MAX 16 /* dropped ones that are still open: their pages go back off the loop */
 
 enum ImageState { IMAGE_FILLING, IMAGE_WAITING, IMAGE_SEALING, IMAGE_SEALED };
@@ -48,7 +53,7 @@ struct Image {
     struct Reclaim *reclaim; /* for its memory, when it goes */
     uint8_t hash[HASH_BYTES]; /* as its client says, which is true of one that is SEALED */
     uint64_t n_users, n_hits; /* users: clients, each once */
-    uint64_t used_ms;        /* made, or found last */
+    uint64_t used_ms;        /* SEALED: made, or found last; before: created */
     int result;              /* of image_run: an outcome of memfd_freeze, or a negative errno */
     uint8_t digest[HASH_BYTES];
 };
@@ -76,7 +81,7 @@ int image_find(struct Client *client, const uint8_t hash[static HASH_BYTES], uin
                const struct ImageUse **usep, struct Error *error);
 
 /* One for the client to fill; it has one at a time. What nobody uses makes room. Errors: ERROR_INVALID (bytes),
- * ERROR_LIMIT (image_bytes_max, images_max, images_filling, fds_max, image_ids, fds), ERROR_HOST, -ENOMEM. */
+ * Nor is it waited for who has filled one for too long. ERROR_LIMIT (image_bytes_max, images_max, images_filling, fds_max, image_ids, fds), ERROR_HOST, -ENOMEM. */
 int image_create(struct Client *client, uint64_t bytes, struct Image **imagep, struct Error *error);
 
 /* It is filled: queue it. ERROR_PROTOCOL if the client fills no such image. */

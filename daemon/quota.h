@@ -25,7 +25,8 @@
     X(resident_bytes_max, resident_bytes_max, 0, 0, UINT64_MAX, true, "bytes above which nothing new is granted")      \
     X(connections_max, connections_max, 0, 0, 1 << 20, false, "connections; 0: connections_per_user_max")              \
     X(fds_max, fds_max, 0, 0, 1 << 24, true, "file descriptors that the daemon holds: 3 for a connection, 1 for a slab or image")           \
-    X(images_max, images_max, 0, 0, 1 << 20, true, "images: that a user has, and that a connection uses")
+    X(images_max, images_max, 0, 0, 1 << 20, true, "images: that a user has, and that a connection uses")               \
+    X(image_bytes_max, image_bytes_max, 0, 0, UINT64_C(1) << 62, false, "bytes of images; 0: half of the pool's")
 
 /* Single users, and single connections, that have quotas of their own: each look for one walks the list. */
 #define QUOTA_OVERRIDES_MAX 1024
@@ -37,6 +38,7 @@ struct Quota {
     uint64_t connections_max;
     uint64_t fds_max;
     uint64_t images_max;
+    uint64_t image_bytes_max; /* of users; 0: see image_bytes_bound */
 };
 
 enum QuotaScope { QUOTA_USERS, QUOTA_USER, QUOTA_CLIENTS, QUOTA_CLIENT };

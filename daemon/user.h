@@ -13,7 +13,8 @@ struct User {
     struct User *next;
     uid_t uid;
     uint64_t n_clients;     /* the references that are counted here */
-    uint64_t n_images;      /* and these, in whatever state */
+    uint64_t n_images;      /* and these, in whatever state, */
+    uint64_t image_bytes;   /* and their files' bytes */
     struct Image *images;   /* list: those that can be found */
     bool is_sealing;        /* one of them */
     struct Client *clients; /* list, in the order of their ids */

@@ -597,6 +597,45 @@ Test(image, is_used_until_it_was_released_as_often_as_it_was_given) {
 
 /* ------------------------------------------------------------------------------------------------ room */
 
+/* However much one user asks for, and whether it fills it: there is room for the next. */
+Test(image, of_one_user_leaves_room_for_another) {
+    struct Client *greedy, *other;
+    struct Pool pool;
+
+    core_pool_init(&pool);
+    pool.quotas.user.image_bytes_max = 0;
+    greedy = core_client(&pool, UID);
+    other = core_client(&pool, UID + 1);
+    refuses(greedy, pool.bounds.image_bytes_max, ERROR_LIMIT, "image_bytes_max of the user");
+    create(greedy, pool.bounds.image_bytes_max / IMAGE_USER_PART);
+    expect_eq(greedy->user->image_bytes, pool.bounds.image_bytes_max / IMAGE_USER_PART);
+    create(other, pool.bounds.image_bytes_max / IMAGE_USER_PART);
+    core_pool_deinit(&pool);
+}
+
+/* Who takes for ever to fill one loses it when somebody needs the room, and is not blamed for giving it up then. */
+Test(image, that_is_not_filled_in_time_makes_room) {
+    struct Client *slow, *other;
+    struct Error error = {0};
+    struct Image *image;
+    struct Pool pool;
+    uint32_t id;
+
+    core_pool_init(&pool);
+    slow = core_client(&pool, UID);
+    other = core_client(&pool, UID + 1);
+    id = create(slow, pool.bounds.image_bytes_max)->id;
+    pool.now_ms = IMAGE_FILL_MS;
+    refuses(other, BYTES, ERROR_LIMIT, "image_bytes_max");
+    pool.now_ms += pool.bounds.image_bytes_max / IMAGE_FILL_BYTES_PER_MS;
+    expect_eq(image_create(other, BYTES, &image, &error), 0);
+    cr_expect_null(slow->filling);
+    expect_eq(image_seal(slow, id, (uint8_t[HASH_BYTES]){0}, &error), ERROR_PROTOCOL);
+    expect_eq(image_release(slow, id, &error), 0);
+    expect_eq(image_release(slow, id, &error), ERROR_PROTOCOL);
+    core_pool_deinit(&pool);
+}
+
 Test(image, without_users_goes_when_there_is_no_room_the_least_recently_used_first) {
     struct Pool pool;
     struct Client *client;
