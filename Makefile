@@ -623,7 +623,7 @@ $(test_daemon): %: %.o $(BUILD)/internal-tests.a $(BUILD)/internal-daemon.a $(BU
 	$(Q)$(LINK) -o $@ $^ $(criterion_libs) $(daemon_libs)
 
 # What the defects of tests/stress/defect.h stand in front of.
-defect_calls := track_restore tracker_scan tracker_arm tracker_count image_find reset_switch mapping_protect \
+defect_calls := track_restore track_arm_again tracker_scan tracker_arm tracker_count image_find reset_switch mapping_protect \
                 overlay_drop overlay_remove
 
 $(BUILD)/tests/stress/reset-cycles: override LDFLAGS += $(defect_calls:%=-Wl,--wrap=%)

@@ -10,8 +10,9 @@
  * that was armed has been written, and there is nothing to scan for.
  *
  * Neither sees what is written through another mapping or descriptor of the memfd, or through pages that were pinned
- * before (io_uring's registered buffers, RDMA), by another process (ptrace(2), process_vm_writev(2)), or taken away by
- * MADV_REMOVE. A child made with CLONE_VM that is no thread moves its own count: the scan sees it, the count does not.
+ * before (io_uring's registered buffers, RDMA), or taken away by MADV_REMOVE. Another process that writes into this one
+ * (process_vm_writev(2)) and a child made with CLONE_VM that is no thread move their own count: the scan sees them, the
+ * count does not.
  *
  * Sources: Documentation/admin-guide/mm/userfaultfd.rst ("Write Protect Notifications"), pagemap.rst (PAGEMAP_SCAN);
  * Linux 6.7. Only this process' own faults are asked for (UFFD_USER_MODE_ONLY), which needs no privilege. */

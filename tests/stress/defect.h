@@ -15,7 +15,7 @@
 
 static const char *defect_planted;
 
-static const char *const DEFECTS[] = {"page", "scan", "arm", "count", "image", "switch", "grown", "drop", "cover"};
+static const char *const DEFECTS[] = {"page", "scan", "arm", "rearm", "count", "image", "switch", "grown", "drop", "cover"};
 
 static bool defect_is_planted(void) {
     return defect_planted;
@@ -64,6 +64,16 @@ int __real_tracker_arm(const struct Tracker *tracker, uint8_t *base, uint64_t by
 int __wrap_tracker_arm(const struct Tracker *tracker, uint8_t *base, uint64_t bytes);
 int __wrap_tracker_arm(const struct Tracker *tracker, uint8_t *base, uint64_t bytes) {
     return defect_is("arm") ? 0 : __real_tracker_arm(tracker, base, bytes);
+}
+
+/* The same of those that are armed again only. */
+int __real_track_arm_again(struct Track *track, const struct Tracker *tracker, uint8_t *base);
+int __wrap_track_arm_again(struct Track *track, const struct Tracker *tracker, uint8_t *base);
+int __wrap_track_arm_again(struct Track *track, const struct Tracker *tracker, uint8_t *base) {
+    if (!defect_is("rearm"))
+        return __real_track_arm_again(track, tracker, base);
+    track->n_runs = track->n_pages = track->age = 0;
+    return 0;
 }
 
 /* Faults are not counted. */

@@ -12,7 +12,7 @@ passed=0 failed=0
 if "$program" 1 | grep '^SKIP .*the ways that track'; then
     exit 0
 fi
-for defect in page scan arm count image switch grown drop cover; do
+for defect in page scan arm rearm count image switch grown drop cover; do
     if "$program" 5000 $defect >"$output" 2>&1; then
         passed=$((passed + 1))
     else
