@@ -160,6 +160,7 @@ static void reset_begin_tracking(struct Taken *taken, const struct ResetAsk *ask
         return;
     slot->track->count = tracker_count();
     track_arm(slot->track, tracker, base, ask->initial, ask->image);
+    track_age_least(slot->track, planner_resets_for_scan(ask->planner));
 }
 
 /* Can no page have become hot? Where that is not asked for, it is now and then all the same, twice in a row, to know what
@@ -219,6 +220,7 @@ static void reset_age(const struct Taken *taken, const struct ResetAsk *ask, con
         track_forget(track);
     else
         track_arm_again(track, tracker, slab_slot_base(taken->slab, taken->index));
+    track_age_least(track, planner_resets_for_scan(ask->planner));
 }
 
 static enum LeaseReset reset_announced(const struct Taken *taken, enum LeaseReset way) {

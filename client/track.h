@@ -75,6 +75,12 @@ static inline bool track_ages(struct Track *track) {
     return ++track->age >= track->age_max;
 }
 
+/* Not before so many resets: what has to be looked at then costs something, too. */
+static inline void track_age_least(struct Track *track, uint32_t resets) {
+    if (track->age_max < resets)
+        track->age_max = resets;
+}
+
 /* Do so. 0 or a negative errno: nothing is known. */
 int track_arm_again(struct Track *track, const struct Tracker *tracker, uint8_t *base);
 
