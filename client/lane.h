@@ -27,6 +27,9 @@ struct Lane {
     struct Slot *alike[LANE_BUCKETS]; /* warm, by image id; the last used first */
 };
 
+/* What two threads write in two lanes is never in one pair of cache lines, which are fetched together. */
+static_assert(_Alignof(struct Lane) == 128 && sizeof(struct Lane) % 128 == 0, "lanes share no cache lines");
+
 /* A slot that was taken. */
 struct Taken {
     struct Slab *slab;

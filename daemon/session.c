@@ -261,8 +261,22 @@ static void session_on_room(struct Link *link) {
         session_stop(session, false);
 }
 
+/* A refusal names who is refused, as the core does where it compares clients. */
+static void identity_name(const struct ClientIdentity *identity, uint64_t connection, struct Error *error) {
+    char message[sizeof(error->message)], who[64] = "";
+
+    if (error->code != ERROR_LIMIT || !strncmp(error->message, "connection ", strlen("connection ")))
+        return;
+    memcpy(message, error->message, sizeof(message));
+    if (connection)
+        snprintf(who, sizeof(who), "connection %lu (", connection);
+    snprintf(error->message, sizeof(error->message), "%spid %d, %s%s: %.160s", who, (int)identity->pid,
+             identity->command, connection ? ")" : "", message);
+}
+
 void session_answer_failure(struct Session *session, uint64_t id, int r, struct Error *error) {
     session->server->counters.refused++;
+    identity_name(&session->client->identity, session->client->id, error);
     answer_failure(&session->answer, id, r, error);
     /* The first says that something is wrong; all of them would leave no room in the log for others. */
     session_log(session, r == ERROR_LIMIT || session->refused ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "request-refused",
@@ -519,6 +533,7 @@ int session_new(struct Server *server, int socket, struct Error *error) {
             r = answer_host_error(error, r, "the daemon cannot watch this connection");
     }
     if (r) {
+        identity_name(&identity, 0, error);
         session->client = client_free(session->client);
         close(session->pidfd);
         if (!session->n_open)

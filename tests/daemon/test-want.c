@@ -382,6 +382,73 @@ WantTest(takes_the_coldest_of_all) {
     expect_eq(lease_state(lease_load(slab_entry(cold, 0))), LEASE_VACANT);
 }
 
+/* Users share first, however many connections each has. */
+WantTest(gives_a_user_no_more_for_having_many_connections) {
+    struct Slab *slabs[4];
+
+    for (int i = 0; i < 4; i++)
+        slabs[i] = core_slab(core_client(&pool, i < 3 ? 1 : 2), KIND_MEMORY, CORE_TOTAL, 0);
+    for (int round = 0; round < 100; round++) {
+        for (int i = 0; i < 4; i++) {
+            take_all(slabs[i]);
+            wait_for(slabs[i], CORE_TOTAL);
+        }
+        serve();
+        for (int i = 0; i < 4; i++)
+            release_one(slabs[i]);
+        want_serve(&pool, round % 8 == 0);
+        pool.now_ms += 1000;
+    }
+    cr_expect(slabs[3]->n_granted >= 2 && slabs[3]->n_granted <= 4, "the other user has %u", slabs[3]->n_granted);
+}
+
+/* Of those that have nothing the one that has waited longest is first, wherever it stands. */
+WantTest(serves_those_that_wait_in_order) {
+    struct Slab *holder = core_slab(core_client(&pool, 1), KIND_MEMORY, CORE_TOTAL, CORE_TOTAL);
+    struct Slab *slabs[3];
+    static const int order[3] = {1, 2, 0};
+
+    pool.limits.total_memories = 1;
+    while (holder->n_granted > 1)
+        for (uint32_t i = 0; i < CORE_TOTAL && holder->n_granted > 1; i++)
+            grant_revoke(holder, i);
+    take_all(holder);
+    for (int i = 0; i < 3; i++)
+        slabs[i] = core_slab(core_client(&pool, 2 + (uid_t)i), KIND_MEMORY, 4, 0);
+    for (int i = 0; i < 3; i++)
+        wait_for(slabs[order[i]], 1);
+    serve();
+    cr_assert(release_one(holder));
+    for (int i = 0; i < 3; i++) {
+        struct Slab *first = slabs[order[i]];
+
+        pool.served = false;
+        serve();
+        expect_eq(first->n_granted, 1);
+        take_all(first);
+        core_set_target(first, 0);
+        pool.served = false;
+        serve();
+        cr_assert(release_one(first));
+        grant_revoke_idle(first);
+    }
+}
+
+/* A trim is nobody's business: it wakes none. Nor is what was trimmed granted again in front of somebody that waits. */
+WantTest(goes_before_a_trim_that_wakes_nobody) {
+    struct Slab *slab = core_slab(core_client(&pool, 1), KIND_MEMORY, CORE_TOTAL, CORE_TOTAL);
+
+    cr_assert_eq(pwrite(slab->fd, "x", 1, (off_t)shape_slot_offset(&slab->shape, 0)), 1);
+    cr_assert_eq(grant_trim(slab, 0), 0);
+    core_reclaim(&pool);
+    expect_eq(slab->n_granted, CORE_TOTAL);
+    expect_eq(pool.n_woken, 0);
+    pool.is_awaited[KIND_MEMORY] = true;
+    cr_assert_eq(grant_trim(slab, 0), 0);
+    core_reclaim(&pool);
+    expect_eq(slab->n_granted, CORE_TOTAL - 1);
+}
+
 /* ------------------------------------------------------------------------------------------------ among waiters */
 
 /* Who waits has a slot that it has not woken up to yet. */

@@ -141,7 +141,9 @@ static void hoard(void *argument) {
             ++*held;
         } else {
             peer_expect_error(&peers[i], peer_ask_create(&peers[i], BYTES), ERROR_LIMIT, &error);
-            host_demand(!strcmp(error.limit, "images_max of the user"), "the refusal is '%s'", error.message);
+            host_demand(!strcmp(error.limit, "images_max of the user") &&
+                            !strncmp(error.message, "connection ", strlen("connection ")),
+                        "the refusal is '%s'", error.message);
         }
     }
     for (;;)
