@@ -52,6 +52,10 @@ struct wasmpool {
     struct Slab *_Atomic slabs[POOL_SLABS_MAX]; /* by number */
 };
 
+static_assert(offsetof(struct wasmpool, n_warm) % 64 == 0 &&
+                  offsetof(struct wasmpool, lock) == offsetof(struct wasmpool, n_warm) + 64,
+              "what every cycle may write has a cache line of its own");
+
 /* Refuse a forked child. 0 or FORKED. */
 static inline int pool_check(const struct wasmpool *pool, struct wasmpool_error *error) {
     if (__builtin_expect(*pool->alive != 0, 1))

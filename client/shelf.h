@@ -41,6 +41,10 @@ struct Shelf {
     struct Lane lanes[LANES_MAX];
 };
 
+static_assert(offsetof(struct Shelf, n_kin_waiters) < 64, "what every release reads is in one cache line");
+static_assert(offsetof(struct Shelf, slabs) % 64 == 0, "what every way reads is in no line that the slow path writes");
+static_assert(offsetof(struct Shelf, lanes) % 128 == 0, "nor is the first lane in one with the queue");
+
 /* What is asked of a shelf. */
 struct Wish {
     uint64_t image_id;    /* that the slot should hold already; 0: none */

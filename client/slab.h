@@ -95,6 +95,8 @@ struct Slab {
     struct Slot slots[];
 };
 
+static_assert(offsetof(struct Slab, slots) % 128 == 0, "no slot is in a pair of cache lines with what all share");
+
 static inline struct LeaseEntry *slab_entry(const struct Slab *slab, uint32_t index) {
     return atomic_load_explicit(&((struct Slab *)slab)->entries, memory_order_acquire) + index;
 }

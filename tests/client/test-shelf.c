@@ -3,6 +3,9 @@
 #include "client/pool.h"
 #include "shared/memfd.h"
 #include "tests/client/fixture.h"
+#include "tests/support/host.h"
+
+#include <sys/mman.h>
 
 /* The embedded allocator's own table is played with here, as a daemon would. */
 
@@ -212,5 +215,144 @@ Test(shelf, a_word_that_was_tampered_with_loses_its_slot_and_nothing_else) {
     cr_expect_neq(good.index, bad.index);
     shelf_release(&good);
     atomic_store(&bad.entry->word, lease_word(4711, LEASE_VACANT));
+    fixture_close(&fixture);
+}
+
+/* ------------------------------------------------------------------------------------------------ what is shared */
+
+#define BARE_SLOTS 2
+#define BARE_IMAGE 7
+#define BARE_PAGE 4096
+
+/* A shelf with idle slots and nothing else, of which what threads share lies on other pages than what is one thread's
+ * at a time: the lanes, the slots, and the words. */
+struct Bare {
+    struct wasmpool *pool;
+    struct Shelf *shelf;
+    struct Slab *slab;
+    struct LeaseTable *table;
+};
+
+static size_t bare_round(size_t bytes) {
+    return (bytes + BARE_PAGE - 1) / BARE_PAGE * BARE_PAGE;
+}
+
+static void *bare_map(size_t bytes) {
+    void *base = mmap(NULL, bare_round(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    cr_assert_neq(base, MAP_FAILED);
+    return base;
+}
+
+/* An object whose byte `at` is a page's first. */
+static void *bare_map_split(size_t at, size_t bytes) {
+    return (uint8_t *)bare_map(bare_round(at) + bytes - at) + bare_round(at) - at;
+}
+
+static void bare_unmap_split(void *object, size_t at, size_t bytes) {
+    munmap((uint8_t *)object + at - bare_round(at), bare_round(bare_round(at) + bytes - at));
+}
+
+static const size_t bare_slab_bytes = sizeof(struct Slab) + BARE_SLOTS * sizeof(struct Slot);
+
+static void bare_fill(struct Bare *bare) {
+    struct Slab *slab = bare->slab;
+
+    slab->shelf = bare->shelf;
+    slab->shape = bare->shelf->shape;
+    slab->entries = bare->table->entries;
+    for (uint32_t i = 0; i < BARE_SLOTS; i++) {
+        struct Slot *slot = &slab->slots[i];
+
+        slot->slab = slab;
+        slot->where = SLOT_AWAY;
+        slot->generation = UINT64_MAX;
+        expect_eq(lease_grant(slab_entry(slab, i), 0), 0);
+        cr_assert(slot_claim(slot, shelf_home(bare->shelf)));
+        slot->next = NULL;
+        shelf_file(bare->shelf, slot);
+    }
+}
+
+static void bare_open(struct Bare *bare) {
+    struct Shape shape = {.kind = KIND_MEMORY, .count = BARE_SLOTS};
+
+    bare->pool = bare_map(sizeof(*bare->pool));
+    bare->pool->n_lanes = LANES_MAX;
+    bare->shelf = bare_map_split(offsetof(struct Shelf, lanes), sizeof(*bare->shelf));
+    bare->slab = bare_map_split(offsetof(struct Slab, slots), bare_slab_bytes);
+    bare->table = bare_map(lease_table_bytes(BARE_SLOTS));
+    lease_table_init(bare->table, BARE_SLOTS);
+    shelf_init(bare->shelf, bare->pool, &shape, true);
+    bare_fill(bare);
+}
+
+static void bare_close(struct Bare *bare) {
+    shelf_deinit(bare->shelf);
+    bare_unmap_split(bare->slab, offsetof(struct Slab, slots), bare_slab_bytes);
+    bare_unmap_split(bare->shelf, offsetof(struct Shelf, lanes), sizeof(*bare->shelf));
+    munmap(bare->table, bare_round(lease_table_bytes(BARE_SLOTS)));
+    munmap(bare->pool, bare_round(sizeof(*bare->pool)));
+}
+
+static void bare_protect(const struct Bare *bare) {
+    size_t shelf_bytes = offsetof(struct Shelf, lanes), slab_bytes = offsetof(struct Slab, slots);
+
+    host_demand(!mprotect(bare->pool, bare_round(sizeof(*bare->pool)), PROT_READ) &&
+                    !mprotect((uint8_t *)bare->shelf + shelf_bytes - bare_round(shelf_bytes), bare_round(shelf_bytes),
+                              PROT_READ) &&
+                    !mprotect((uint8_t *)bare->slab + slab_bytes - bare_round(slab_bytes), bare_round(slab_bytes),
+                              PROT_READ) &&
+                    !mprotect(bare->table, sizeof(struct LeaseHeader), PROT_READ),
+                "mprotect");
+}
+
+/* Cold the first time, and warm from then on. */
+static void bare_cycle(void *argument) {
+    struct Bare *bare = argument;
+
+    bare_protect(bare);
+    for (int i = 0; i < 4; i++) {
+        struct Wish wish = {.image_id = BARE_IMAGE};
+        struct Taken taken;
+
+        host_demand(!shelf_take(bare->shelf, &wish, &taken, NULL), "no slot is idle");
+        host_demand(taken.slot->image_id == (i ? BARE_IMAGE : 0), "it is not the slot that was released");
+        taken.slot->provenance = PROVENANCE_CLEAN;
+        taken.slot->image_id = BARE_IMAGE;
+        shelf_release(&taken);
+    }
+}
+
+/* A counter, a flag, an atomic that all processors write is what all of them wait for. In a process that dies if it is
+ * there, even if what is written was there before. */
+Test(shelf, cycle_writes_nothing_that_threads_share) {
+    struct Bare bare;
+
+    bare_open(&bare);
+    expect_eq(host_join(host_fork(bare_cycle, &bare)), 0);
+    bare_close(&bare);
+}
+
+static void expect_lines_apart(const struct Shelf *shelf) {
+    for (uint32_t i = 0; i < LANES_MAX; i++)
+        expect_eq((uintptr_t)&shelf->lanes[i] % 128, 0);
+    for (const struct Slab *slab = shelf->slabs; slab; slab = slab->next)
+        for (uint32_t i = 0; i < slab->capacity; i++)
+            expect_eq((uintptr_t)&slab->slots[i] % 128, 0);
+}
+
+/* What the types ask for the heap has to give. */
+Test(shelf, lanes_and_slots_have_pairs_of_cache_lines_of_their_own) {
+    struct Fixture fixture;
+    struct Taken taken;
+
+    fixture_open(&fixture, EMBEDDED);
+    taken = take(&fixture);
+    expect_lines_apart(&fixture.pool->instances);
+    expect_lines_apart(&fixture.pool->memories);
+    expect_lines_apart(&fixture.pool->tables[0]);
+    expect_lines_apart(&fixture.pool->tables[1]);
+    shelf_release(&taken);
     fixture_close(&fixture);
 }
