@@ -618,6 +618,15 @@ $(BUILD)/tests/client/test-handle: override LDFLAGS += -Wl,--wrap=aligned_alloc,
 # Where a test acts between the steps of who waits: see tests/client/waiter.h.
 $(addprefix $(BUILD)/tests/client/,test-demand test-wait): override LDFLAGS += -Wl,--wrap=lease_wait,--wrap=pthread_cond_init
 
+# A daemon for which the host's PSI is what a test says.
+$(BUILD)/tests/e2e/wasmpoold-other-psi: override LDFLAGS += -Wl,--wrap=psi_read,--wrap=psi_open_trigger
+$(BUILD)/tests/e2e/wasmpoold-other-psi: $(BUILD)/daemon/main.o $(BUILD)/tests/e2e/other-psi.o \
+                                        $(daemon_objects) $(shared_objects)
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(daemon_libs)
+
+$(BUILD)/tests/e2e/test-psi: | $(BUILD)/tests/e2e/wasmpoold-other-psi
+
 $(test_daemon): %: %.o $(BUILD)/internal-tests.a $(BUILD)/internal-daemon.a $(BUILD)/internal-shared.a
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ $(criterion_libs) $(daemon_libs)

@@ -14,7 +14,7 @@
     X(cachestat, "resident bytes of a slot are counted extent by extent, up to a bound (Linux 6.5)")                   \
     X(pagemap_scan, "of a released memory all pages are written (Linux 6.7)")                                          \
     X(psi, "the daemon does not see when the host is short of memory")                                                 \
-    X(psi_trigger, "the daemon looks at the host's PSI every second or less often (Linux 6.5, or CAP_SYS_RESOURCE)")   \
+    X(psi_trigger, "the host's PSI, if any, is read every second or less often (Linux 6.5, or CAP_SYS_RESOURCE)")      \
     X(cgroup_memory, "memory limits of workers' cgroups are not seen")
 
 struct Features {
