@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "tests/daemon/core.h"
+#include "tests/support/host.h"
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/syscall.h>
 
 TestSuite(want, .timeout = 30);
 
@@ -261,7 +268,21 @@ WantTest(of_a_saturated_client_is_met_though_it_never_rests) {
     expect_eq(a->n_granted, CORE_TOTAL - 3);
 }
 
-/* Users that all want everything, and release and take again all the time. */
+/* All want everything, and release and take again all the time. */
+static void compete(struct Slab *const *slabs, size_t n) {
+    for (int round = 0; round < 200; round++) {
+        for (size_t i = 0; i < n; i++) {
+            take_all(slabs[i]);
+            if (slabs[i]->n_granted < slabs[i]->shape.count)
+                wait_for(slabs[i], slabs[i]->shape.count);
+        }
+        serve();
+        for (size_t i = 0; i < n; i++)
+            release_one(slabs[i]);
+        want_serve(&pool, round % 8 == 0);
+    }
+}
+
 WantTest(of_greedy_users_ends_within_one_slot_of_the_weighted_share) {
     static const uint64_t weights[] = {1, 2, 5};
     enum { TOTAL = 50, USERS = 3 };
@@ -274,23 +295,43 @@ WantTest(of_greedy_users_ends_within_one_slot_of_the_weighted_share) {
         client->user->quota.weight = weights[i];
         slabs[i] = core_slab(client, KIND_MEMORY, TOTAL, 0);
     }
-    for (int round = 0; round < 200; round++) {
-        for (int i = 0; i < USERS; i++) {
-            take_all(slabs[i]);
-            if (slabs[i]->n_granted < TOTAL)
-                wait_for(slabs[i], TOTAL);
-        }
-        serve();
-        for (int i = 0; i < USERS; i++)
-            release_one(slabs[i]);
-        want_serve(&pool, round % 8 == 0);
-    }
+    compete(slabs, USERS);
     for (int i = 0; i < USERS; i++) {
         uint64_t eighths = TOTAL * weights[i]; /* of 1 + 2 + 5 */
 
         cr_expect(slabs[i]->n_granted * 8 + 8 >= eighths && slabs[i]->n_granted * 8 <= eighths + 8,
                   "user %d has %u of %d, its share is %lu/8", i, slabs[i]->n_granted, TOTAL, eighths);
     }
+}
+
+/* Whoever opens more connections gets no more by that, whichever user comes first. */
+static void compete_by_connections(bool many_first) {
+    enum { TOTAL = 20, MANY = 5 };
+    struct Slab *slabs[MANY + 1];
+
+    pool.limits.total_memories = TOTAL;
+    pool.bounds.connections_max = MANY + 1;
+    pool.bounds.connections_per_user_max = MANY;
+    if (!many_first)
+        slabs[MANY] = core_slab(core_client(&pool, 2), KIND_MEMORY, TOTAL, 0);
+    for (int i = 0; i < MANY; i++)
+        slabs[i] = core_slab(core_client(&pool, 1), KIND_MEMORY, TOTAL, 0);
+    if (many_first)
+        slabs[MANY] = core_slab(core_client(&pool, 2), KIND_MEMORY, TOTAL, 0);
+    compete(slabs, MANY + 1);
+    cr_expect_leq(llabs((long long)slabs[MANY]->n_granted - TOTAL / 2), 1, "with one connection a user has %u of %d",
+                  slabs[MANY]->n_granted, TOTAL);
+    for (int i = 0; i < MANY; i++)
+        cr_expect_leq(llabs((long long)slabs[i]->n_granted - TOTAL / 2 / MANY), 1, "connection %d of %d has %u of %d",
+                      i, MANY, slabs[i]->n_granted, TOTAL / 2);
+}
+
+WantTest(of_a_user_with_many_connections_ends_with_the_share_of_one_user) {
+    compete_by_connections(true);
+}
+
+WantTest(of_a_user_with_one_connection_ends_with_the_share_of_one_user) {
+    compete_by_connections(false);
 }
 
 WantTest(of_a_disconnected_client_is_forgotten) {
@@ -357,9 +398,62 @@ WantTest(trimmed_slot_goes_to_who_waits) {
     expect_eq(grant_trim(a, 0), 0);
     wait_for(b, 1);
     core_reclaim(&pool);
+    /* Not even for a moment to whose it was, who would take it at once. */
+    expect_eq(lease_load(slab_entry(a, 0)), lease_word(1, LEASE_VACANT));
+    expect_eq(a->n_granted, CORE_TOTAL - 1);
     serve();
     expect_eq(b->n_granted, 1);
     expect_eq(a->n_granted, CORE_TOTAL - 1);
+}
+
+struct Sleeper {
+    struct LeaseTable *table;
+    uint32_t seen;
+    _Atomic pid_t tid;
+};
+
+static void *sleep_on_futex(void *argument) {
+    struct Sleeper *sleeper = argument;
+
+    sleeper->tid = gettid();
+    lease_wait(sleeper->table, sleeper->seen, UINT64_MAX);
+    return NULL;
+}
+
+static bool thread_sleeps(pid_t tid) {
+    char path[64], state = 0;
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
+    file = fopen(path, "re");
+    if (file && fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+        state = 0;
+    if (file)
+        fclose(file);
+    return state == 'S';
+}
+
+static long wake_all(struct LeaseTable *table) {
+    return syscall(SYS_futex, &table->header.futex, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+/* A client that sleeps on its futex waits for something else: nobody is woken because pages were given back. */
+WantTest(trimmed_slot_wakes_nobody) {
+    struct Slab *slab = core_slab(core_client(&pool, 1), KIND_MEMORY, 4, 2);
+    struct Sleeper sleeper = {.table = slab->client->table, .seen = slab->client->table->header.futex};
+    pthread_t thread;
+
+    cr_assert_eq(pwrite(slab->fd, "x", 1, (off_t)shape_slot_offset(&slab->shape, 0)), 1);
+    cr_assert_eq(pthread_create(&thread, NULL, sleep_on_futex, &sleeper), 0);
+    cr_assert(host_await(sleeper.tid && thread_sleeps(sleeper.tid), 10000), "it does not fall asleep");
+    expect_eq(grant_trim(slab, 0), 0);
+    core_reclaim(&pool);
+    expect_eq(lease_load(slab_entry(slab, 0)), lease_word(1, LEASE_IDLE));
+    cr_expect_neq(sleeper.table->header.futex, sleeper.seen);
+    /* Whom we wake now had not been woken yet. */
+    expect_eq(wake_all(sleeper.table), 1);
+    pthread_join(thread, NULL);
+    cr_expect_not(slab->client->woken);
 }
 
 /* Of all clients that have more than their share, whoever comes first. */
@@ -489,6 +583,54 @@ WantTest(that_does_not_take_what_it_was_granted_loses_its_turn) {
     expect_eq(pool.counters.revokes, 2);
 }
 
+/* Of two that have nothing, whoever began to wait first is first, wherever its client stands in a list. */
+static void wait_in_turn(uid_t other_uid, bool reversed) {
+    struct Slab *holder, *slabs[2], *first, *second;
+
+    pool.limits.total_memories = 1;
+    holder = core_slab(core_client(&pool, 1), KIND_MEMORY, 4, 1);
+    slabs[0] = core_slab(core_client(&pool, 2), KIND_MEMORY, 4, 0);
+    slabs[1] = core_slab(core_client(&pool, other_uid), KIND_MEMORY, 4, 0);
+    first = slabs[reversed];
+    second = slabs[!reversed];
+    take_all(holder);
+    wait_for(first, 1);
+    wait_for(second, 1);
+    serve();
+    expect_eq(first->client->due[KIND_MEMORY], 1);
+    expect_eq(second->client->due[KIND_MEMORY], 0);
+    cr_assert(release_one(holder));
+    serve();
+    expect_eq(first->n_granted, 1);
+    expect_eq(second->n_granted, 0);
+    /* And when it has used it, it is the other's turn, though it wants another at once. */
+    take_all(first);
+    core_set_target(first, 0);
+    pool.served = false;
+    serve();
+    cr_assert(release_one(first));
+    wait_for(first, 1);
+    serve();
+    expect_eq(first->n_granted, 0);
+    expect_eq(second->n_granted, 1);
+}
+
+WantTest(of_two_users_is_met_in_turn) {
+    wait_in_turn(3, false);
+}
+
+WantTest(of_two_users_is_met_in_turn_in_whatever_order_they_came) {
+    wait_in_turn(3, true);
+}
+
+WantTest(of_two_connections_of_a_user_is_met_in_turn) {
+    wait_in_turn(2, false);
+}
+
+WantTest(of_two_connections_of_a_user_is_met_in_turn_in_whatever_order_they_came) {
+    wait_in_turn(2, true);
+}
+
 /* Without waiting nobody gets in front of those that do. */
 WantTest(that_does_not_wait_is_refused_what_others_wait_for) {
     struct Slab *holder, *waiting, *newcomer;
@@ -509,6 +651,31 @@ WantTest(that_does_not_wait_is_refused_what_others_wait_for) {
     pool.served = false;
     serve();
     expect_eq(waiting->n_granted, 1);
+}
+
+/* A hint, for who may want one soon, is no want. */
+WantTest(that_is_a_hint_gets_nothing_that_others_wait_for) {
+    struct Slab *holder, *waiting, *hinting;
+    struct Error error = {0};
+
+    pool.limits.total_memories = 1;
+    holder = core_slab(core_client(&pool, 1), KIND_MEMORY, 4, 1);
+    waiting = core_slab(core_client(&pool, 2), KIND_MEMORY, 4, 0);
+    hinting = core_slab(core_client(&pool, 3), KIND_MEMORY, 4, 0);
+    take_all(holder);
+    wait_for(waiting, 1);
+    serve();
+    cr_assert(release_one(holder));
+    expect_eq(holder->n_granted, 0);
+    core_set_target(hinting, 1);
+    expect_eq(client_want_quietly(hinting->client, hinting->id, &error), 0);
+    expect_eq(hinting->n_granted, 0);
+    serve();
+    expect_eq(waiting->n_granted, 1);
+    /* Nobody waits any more, and there is room: it is met. */
+    pool.limits.total_memories = 2;
+    expect_eq(client_want_quietly(hinting->client, hinting->id, &error), 0);
+    expect_eq(hinting->n_granted, 1);
 }
 
 /* Who waits for more than its own quota, or for another kind, keeps nothing from others. */
