@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 
-/* Linked into a daemon with --wrap: as the host's PSI it reads the file that $WASMPOOL_TEST_PSI names, if that is there,
- * on which there is no trigger to be had. */
+/* Linked into a daemon with --wrap: as the host's PSI it reads the file that $WASMPOOL_TEST_PSI names, if there is
+ * one, and it has no trigger. */
 
 #include "daemon/psi.h"
 
