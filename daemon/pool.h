@@ -100,7 +100,8 @@ struct Pool {
     struct Images images;
     struct Gauges gauges;      /* of slabs that have a memfd */
     uint32_t trim_cursor;      /* the gauge that trim_idle goes on at */
-    uint32_t warm_cursor;      /* and trim_warm */
+    uint32_t warm_cursor;      /* and trim_warm, */
+    uint32_t warm_slot;        /* at which of its slots */
     struct Cgroups cgroups;    /* of the clients' processes */
     struct HostPressure host;
     struct Share *shares;      /* room for a share of each client */

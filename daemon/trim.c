@@ -4,10 +4,13 @@
 #include "daemon/grant.h"
 #include "shared/memfd.h"
 
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define TRIM_EXTENTS_MAX 64 /* of a slot, where the kernel cannot count its pages in one call */
 #define TRIM_NS_PER_MS UINT64_C(1000000)
+#define TRIM_AGES 65 /* see trim_age */
 
 static uint64_t trim_slot_bytes(const struct Slab *slab, uint32_t slot) {
     uint64_t bytes = 0;
@@ -90,7 +93,17 @@ struct TrimCandidate {
     uint64_t bytes;
 };
 
-struct TrimGathered {
+/* One call of trim_warm. It reads of each slot how old it is (a glance: no call of the kernel), and counts the pages of
+ * few (a look). Half of the looks go to the coldest; the rest, and what of the half is left, go round at the pool's
+ * cursor. So the coldest of all are found however many others there are, and a client that says that its empty slots
+ * are cold, or its full ones hot, puts nobody's pages out of reach. */
+struct TrimScan {
+    struct Pool *pool;
+    const struct TrimAsk *ask;
+    uint64_t now_ms;
+    uint32_t first, n_slabs; /* gauges glanced at: so many, from the cursor on */
+    uint32_t ages[TRIM_AGES];
+    unsigned cold; /* this old and older, up to TRIM_AGES: they are looked at first */
     size_t n, n_looks;
     struct TrimCandidate candidates[TRIM_SCAN_MAX];
 };
@@ -109,49 +122,124 @@ static int candidate_compare(const void *a, const void *b) {
     return x->bytes == y->bytes ? 0 : x->bytes > y->bytes ? -1 : 1;
 }
 
-/* What may go: an idle slot's pages, and those of a slot that its client has no right to use and wrote to all the same. */
+/* What may go: an idle slot's pages, and those of a slot that its client has no right to use and wrote to all the
+ * same. */
 static bool trim_may(const struct Slab *slab, uint32_t slot) {
     const struct SlotRecord *record = &slab->records[slot];
 
     return record->granted ? trim_is_idle(slab, slot) : !record->cleaning && !record->retired;
 }
 
-static void trim_gather_slab(struct Slab *slab, uint64_t now_ms, struct TrimGathered *gathered) {
-    for (uint32_t i = 0; i < slab->shape.count && gathered->n < TRIM_SCAN_MAX; i++) {
-        uint64_t bytes;
-
-        if (!trim_may(slab, i))
-            continue;
-        gathered->n_looks++;
-        bytes = trim_slot_bytes(slab, i);
-        if (bytes)
-            gathered->candidates[gathered->n++] = (struct TrimCandidate){
-                .slab = slab,
-                .slot = i,
-                .age = slab->records[i].granted ? trim_age(trim_taken_ms(slab, i), now_ms) : UINT32_MAX,
-                .bytes = bytes};
-    }
+/* Slots that were never granted, and times to come, are of no age: they go round. */
+static unsigned trim_slot_age(const struct TrimScan *scan, const struct Slab *slab, uint32_t slot) {
+    return slab->records[slot].granted ? trim_age(trim_taken_ms(slab, slot), scan->now_ms) : UINT32_MAX;
 }
 
-static void trim_gather(struct Pool *pool, uint64_t now_ms, const struct TrimAsk *ask, struct TrimGathered *gathered) {
-    struct Gauges *gauges = &pool->gauges;
+static struct Slab *trim_slab(const struct TrimScan *scan, uint32_t i) {
+    const struct Gauges *gauges = &scan->pool->gauges;
+    struct Slab *slab = gauges->all[((uint64_t)scan->first + i) % gauges->n].slab;
 
-    for (uint32_t seen = 0; seen < gauges->n && gathered->n_looks < TRIM_SCAN_MAX; seen++) {
-        struct Slab *slab = gauges->all[pool->warm_cursor++ % gauges->n].slab;
+    if (scan->ask->belongs && !scan->ask->belongs(slab->client, scan->ask->data))
+        return NULL;
+    return slab;
+}
 
-        if (ask->belongs && !ask->belongs(slab->client, ask->data))
+static void trim_glance(struct TrimScan *scan) {
+    uint32_t n_glances = 0;
+
+    for (; scan->n_slabs < scan->pool->gauges.n && n_glances < TRIM_GLANCE_MAX; scan->n_slabs++) {
+        struct Slab *slab = trim_slab(scan, scan->n_slabs);
+
+        if (!slab)
             continue;
         slab_measure(slab);
-        if (slab->resident_bytes)
-            trim_gather_slab(slab, now_ms, gathered);
+        for (uint32_t i = 0; slab->resident_bytes && i < slab->shape.count; i++, n_glances++) {
+            unsigned age = trim_may(slab, i) ? trim_slot_age(scan, slab, i) : UINT32_MAX;
+
+            if (age < TRIM_AGES)
+                scan->ages[age]++;
+        }
     }
 }
 
+static unsigned trim_cold(const struct TrimScan *scan) {
+    unsigned cold = TRIM_AGES;
+
+    for (uint32_t n = 0; cold > 0 && n + scan->ages[cold - 1] <= TRIM_SCAN_MAX / 2; cold--)
+        n += scan->ages[cold - 1];
+    return cold;
+}
+
+/* Look at the slots from `from` to before `to` that are cold, or at the others. Returns where it stopped. */
+static uint32_t trim_look(struct TrimScan *scan, struct Slab *slab, bool cold, uint32_t from, uint32_t to) {
+    for (uint32_t i = from; i < to; i++) {
+        unsigned age = trim_slot_age(scan, slab, i);
+        uint64_t bytes;
+
+        if (!trim_may(slab, i) || (age < TRIM_AGES && age >= scan->cold) != cold)
+            continue;
+        if (scan->n_looks == TRIM_SCAN_MAX)
+            return i;
+        scan->n_looks++;
+        bytes = trim_slot_bytes(slab, i);
+        if (bytes)
+            scan->candidates[scan->n++] = (struct TrimCandidate){slab, i, age, bytes};
+    }
+    return to;
+}
+
+static void trim_look_at_coldest(struct TrimScan *scan) {
+    for (uint32_t i = 0; i < scan->n_slabs; i++) {
+        struct Slab *slab = trim_slab(scan, i);
+
+        if (slab && slab->resident_bytes)
+            trim_look(scan, slab, true, 0, slab->shape.count);
+    }
+}
+
+/* Ends with the slots of the first slab that lie before the cursor. */
+static void trim_look_around(struct TrimScan *scan) {
+    struct Pool *pool = scan->pool;
+    uint32_t start = pool->warm_slot;
+
+    for (uint32_t i = 0; i <= scan->n_slabs; i++) {
+        struct Slab *slab = trim_slab(scan, i % scan->n_slabs);
+        uint32_t from = i ? 0 : start, to, stopped;
+
+        if (!slab || !slab->resident_bytes)
+            continue;
+        to = i < scan->n_slabs || start > slab->shape.count ? slab->shape.count : start;
+        stopped = trim_look(scan, slab, false, from, to);
+        if (stopped < to) {
+            pool->warm_cursor = (uint32_t)(((uint64_t)scan->first + i % scan->n_slabs) % pool->gauges.n);
+            pool->warm_slot = stopped;
+            return;
+        }
+    }
+    pool->warm_cursor = (uint32_t)(((uint64_t)scan->first + scan->n_slabs) % pool->gauges.n);
+    pool->warm_slot = 0;
+}
+
+static void trim_gather(struct TrimScan *scan) {
+    if (!scan->pool->gauges.n)
+        return;
+    scan->first = scan->pool->warm_cursor % scan->pool->gauges.n;
+    trim_glance(scan);
+    scan->cold = trim_cold(scan);
+    trim_look_at_coldest(scan);
+    trim_look_around(scan);
+}
+
+/* Only what may still go: a table that changes while it is read can have a slot be found twice. */
 static bool trim_candidate(const struct TrimCandidate *candidate) {
-    if (candidate->slab->records[candidate->slot].granted)
-        return !grant_trim(candidate->slab, candidate->slot);
-    slab_clean_slot(candidate->slab, candidate->slot);
-    return true;
+    struct Slab *slab = candidate->slab;
+
+    if (!trim_may(slab, candidate->slot))
+        return false;
+    if (slab->records[candidate->slot].granted)
+        return !grant_trim(slab, candidate->slot);
+    slab_clean_slot(slab, candidate->slot);
+    return slab->records[candidate->slot].cleaning;
 }
 
 static uint64_t greater(uint64_t a, uint64_t b) {
@@ -166,26 +254,36 @@ static uint64_t trim_goal(const struct TrimAsk *ask, const struct TrimCandidate 
     return greater(greater(ask->bytes, ask->half ? all / 2 : 0), all > ask->keep_bytes ? all - ask->keep_bytes : 0);
 }
 
+static struct TrimScan *trim_scan_new(struct Pool *pool, const struct TrimAsk *ask, uint64_t now_ms) {
+    struct TrimScan *scan = malloc(sizeof(*scan));
+
+    if (!scan)
+        return NULL;
+    /* Not the candidates: they are many, and written before they are read. */
+    memset(scan, 0, offsetof(struct TrimScan, candidates));
+    scan->pool = pool;
+    scan->ask = ask;
+    scan->now_ms = now_ms;
+    return scan;
+}
+
 uint64_t trim_warm(struct Pool *pool, const struct TrimAsk *ask, uint64_t now_ms) {
-    struct TrimGathered *gathered = malloc(sizeof(*gathered));
+    struct TrimScan *scan = trim_scan_new(pool, ask, now_ms);
     struct TrimCount *count = &pool->counters.trims[ask->why];
     uint64_t goal, trimmed = 0;
 
-    if (!gathered)
+    if (!scan)
         return 0; /* tried again at the next tick */
-    gathered->n = gathered->n_looks = 0;
-    trim_gather(pool, now_ms, ask, gathered);
-    goal = trim_goal(ask, gathered->candidates, gathered->n);
-    qsort(gathered->candidates, gathered->n, sizeof(gathered->candidates[0]), candidate_compare);
-    for (size_t i = 0; i < gathered->n && i < TRIM_BATCH_MAX && trimmed < goal; i++) {
-        const struct TrimCandidate *candidate = &gathered->candidates[i];
-
-        if (!trim_candidate(candidate))
+    trim_gather(scan);
+    goal = trim_goal(ask, scan->candidates, scan->n);
+    qsort(scan->candidates, scan->n, sizeof(scan->candidates[0]), candidate_compare);
+    for (size_t i = 0; i < scan->n && i < TRIM_BATCH_MAX && trimmed < goal; i++) {
+        if (!trim_candidate(&scan->candidates[i]))
             continue;
-        trimmed += candidate->bytes;
+        trimmed += scan->candidates[i].bytes;
         count->slots++;
-        count->bytes += candidate->bytes;
+        count->bytes += scan->candidates[i].bytes;
     }
-    free(gathered);
+    free(scan);
     return trimmed;
 }

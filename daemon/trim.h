@@ -12,6 +12,7 @@
 #include "daemon/pool.h"
 
 #define TRIM_SCAN_MAX 4096  /* slots that one call looks at: the loop is held up for some milliseconds at most */
+#define TRIM_GLANCE_MAX (1 << 17) /* and of which trim_warm reads the age: 8 MiB of tables at most */
 #define TRIM_BATCH_MAX 1024 /* slots that one call of trim_warm trims */
 
 /* Trim slots that have been idle for the pool's idle_trim_ms. Each slab with pages is looked at once in that time, so that
@@ -33,9 +34,10 @@ struct TrimAsk {
 
 #define TRIM_KEEP_ALL UINT64_MAX
 
-/* Trim idle slots that have pages, and those with pages that were never granted, until about as much is on its way back as is asked for: the coldest first, by how often
- * the time since they were taken doubles, and of equally cold ones the largest. Returns the bytes; fewer than asked for
- * when there are no more, or no more were looked at: the next call goes on with other slabs. */
+/* Trim idle slots that have pages, and those with pages that were never granted, until about as much is on its way back
+ * as is asked for: the coldest first, by how often the time since they were taken doubles, and of equally cold ones the
+ * largest. Of TRIM_GLANCE_MAX slots the coldest are looked at, and as many others in turn. Returns the bytes; fewer
+ * than asked for when there are no more, or no more were looked at: the next call goes on where this one stopped. */
 uint64_t trim_warm(struct Pool *pool, const struct TrimAsk *ask, uint64_t now_ms);
 
 #endif

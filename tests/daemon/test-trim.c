@@ -256,3 +256,70 @@ TrimTest(under_pressure_looks_at_so_many_slots_in_a_call) {
     }
     expect_eq(bytes, 3 * PAGE);
 }
+
+/* All of its slots granted, and taken last at that time. */
+static struct Slab *granted_slab_of(uid_t uid, uint32_t slots, uint64_t taken_ms) {
+    struct Slab *slab = core_slab(core_client(&pool, uid), KIND_TABLE, slots, 0);
+
+    for (uint32_t n = 0; n < slots;)
+        n += grant_slots(slab, slots);
+    for (uint32_t i = 0; i < slots; i++)
+        set_taken(slab, i, taken_ms);
+    return slab;
+}
+
+/* However many others come before them. */
+TrimTest(under_pressure_finds_the_coldest_of_all) {
+    enum { COLD = 16 };
+    struct Slab *slabs[3];
+
+    pool.limits.total_tables = 2 * SHAPE_SLOTS_MAX + COLD;
+    for (uid_t i = 0; i < 3; i++) {
+        slabs[i] = granted_slab_of(i, i < 2 ? SHAPE_SLOTS_MAX : COLD, i < 2 ? 99990 : 1000);
+        for (uint32_t slot = 0; slot < slabs[i]->shape.count; slot++)
+            fill(slabs[i], slot, 1);
+    }
+    expect_eq(trim_bytes(COLD * PAGE), COLD * PAGE);
+    for (uint32_t i = 0; i < COLD; i++)
+        expect_eq(generation_of(slabs[2], i), 1);
+    core_reclaim(&pool);
+}
+
+/* Slots that are looked at for nothing: idle, and without pages. The slab has one, in a busy slot, or none would be. */
+static void waste_looks(uint32_t looks) {
+    struct Slab *slab = granted_slab_of(1, looks + 1, 0);
+
+    fill(slab, looks, 1);
+    core_take(slab, looks);
+}
+
+/* Some that are cold and empty cost the others no more than half of the looks, and what is left goes on inside the slab
+ * where it stopped, to its end, and round to its beginning. */
+TrimTest(under_pressure_goes_on_in_the_middle_of_a_slab) {
+    struct Slab *slab;
+
+    pool.limits.total_tables = 2 * SHAPE_SLOTS_MAX;
+    waste_looks(TRIM_SCAN_MAX / 2 - 48);
+    slab = granted_slab_of(2, SHAPE_SLOTS_MAX, 99990);
+    fill(slab, SHAPE_SLOTS_MAX - 1, 1);
+    expect_eq(trim_bytes(2 * PAGE), 0);
+    fill(slab, 0, 1);
+    expect_eq(trim_bytes(2 * PAGE), 2 * PAGE);
+    expect_eq(generation_of(slab, 0), 1);
+    expect_eq(generation_of(slab, SHAPE_SLOTS_MAX - 1), 1);
+    core_reclaim(&pool);
+}
+
+/* More than half of the looks are worth: then all go round, and the next call comes to what this one did not. */
+TrimTest(under_pressure_is_not_kept_busy_with_cold_slots_that_are_empty) {
+    struct Slab *slab;
+
+    pool.limits.total_tables = 2 * SHAPE_SLOTS_MAX;
+    waste_looks(SHAPE_SLOTS_MAX - 1);
+    slab = granted_slab_of(2, SHAPE_SLOTS_MAX, 99990);
+    fill(slab, SHAPE_SLOTS_MAX - 1, 1);
+    expect_eq(trim_bytes(PAGE), 0);
+    expect_eq(trim_bytes(PAGE), PAGE);
+    expect_eq(generation_of(slab, SHAPE_SLOTS_MAX - 1), 1);
+    core_reclaim(&pool);
+}
