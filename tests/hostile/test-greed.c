@@ -261,6 +261,43 @@ Test(greed, that_never_reads_its_answers_leaves_others_their_share) {
     expect_fair_beside(flood_and_never_read);
 }
 
+/* ------------------------------------------------------------------------------------------------ the log */
+
+#define REFUSALS (2 * 200) /* more than the log has lines for in a second */
+
+static void ask_for_what_is_not_there(void *unused) {
+    struct Peer peer;
+
+    (void)unused;
+    peer_open(&peer, rig.daemon.socket);
+    for (int i = 0; i < REFUSALS; i++)
+        peer_expect_error(&peer, peer_ask_want(&peer, UINT32_MAX), ERROR_PROTOCOL, NULL);
+    peer_goodbye(&peer);
+}
+
+static void send_nonsense(void *unused) {
+    struct Peer peer;
+
+    (void)unused;
+    peer_open(&peer, rig.daemon.socket);
+    host_demand(!peer_send_bytes(&peer, "\xff\xff\xff", 3), "nothing was sent");
+    peer_expect_cut_off(&peer, "");
+    peer_close(&peer);
+}
+
+Test(greed, that_is_refused_over_and_over_leaves_others_their_lines_in_the_log) {
+    const char *settings[] = {"log_level=info", NULL};
+
+    rig_open(settings);
+    rig_attack(ask_for_what_is_not_there, NULL);
+    rig_attack(send_nonsense, NULL);
+    cr_assert(host_await(host_count_log(&rig.daemon, "client-cut-off", NULL) == 1, RIG_AWAIT_MS),
+              "that another was cut off is not in the log");
+    expect_eq(host_count_log(&rig.daemon, "request-refused", NULL), 1);
+    cr_expect_geq(rig_status().refused, REFUSALS);
+    rig_close();
+}
+
 /* ------------------------------------------------------------------------------------------------ ends */
 
 enum Ending {
