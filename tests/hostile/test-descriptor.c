@@ -5,6 +5,7 @@
 #include "tests/support/rig.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -77,11 +78,14 @@ Test(descriptor, limits_too_low_to_start_end_with_a_reason) {
 static void take_both_places(void *unused) {
     struct Error error;
     struct Peer peer, more;
+    char who[32];
 
     (void)unused;
     peer_open(&peer, rig.daemon.socket);
     peer_connect(&more, rig.daemon.socket);
     peer_expect_error(&more, 0, ERROR_LIMIT, &error);
+    snprintf(who, sizeof(who), "pid %d, ", (int)getpid());
+    host_demand(strstr(error.message, who) == error.message, "'%s' does not name %s", error.message, who);
     host_demand(!strcmp(error.limit, "connections_max") && error.bound == 2, "the refusal is '%s'", error.message);
     peer_expect_end(&more);
     peer_close(&more);

@@ -4,6 +4,8 @@
 
 #include "tests/support/rig.h"
 
+#include <stdio.h>
+
 RIG_SUITE(number);
 
 #define HUGE_BYTES (UINT64_C(1) << 63)
@@ -106,10 +108,15 @@ Test(number, of_slots_wanted_is_granted_in_small_batches) {
 
 /* ------------------------------------------------------------------------------------------------ too many */
 
+/* It names who is refused, too. */
 static void expect_limit(struct Peer *peer, uint64_t id, const char *limit, uint64_t bound, uint64_t use) {
     struct Error error;
+    char who[32];
 
     peer_expect_error(peer, id, ERROR_LIMIT, &error);
+    snprintf(who, sizeof(who), " (pid %d, ", (int)getpid());
+    host_demand(!strncmp(error.message, "connection ", 11) && strstr(error.message, who), "'%s' does not name%s",
+                error.message, who);
     host_demand(!strcmp(error.limit, limit) && error.bound == bound && error.use == use,
                 "the refusal is '%s' (limit %s, bound %lu, use %lu), not of %s", error.message, error.limit,
                 error.bound, error.use, limit);
