@@ -150,14 +150,15 @@ static void watch_on_tick(uv_timer_t *timer) {
     watch_tick_in(watch, watch_pause_ms(watch, quiet, pressure_ms));
 }
 
+/* A slab has a gauge as long as its client can write to it, whether anything of it is granted or not. */
 static bool watch_wants_tick(const struct Watch *watch) {
     const struct Server *server = watch->server;
     const struct Pool *pool = &server->pool;
 
     if (server->stopping)
         return false;
-    return pool->granted[KIND_MEMORY] || pool->granted[KIND_TABLE] || pool->granted[KIND_INSTANCE] ||
-           pool->n_disconnected || server->tenants.paused || server->admins.paused || server->n_stalled;
+    return pool->gauges.n || pool->granted[KIND_INSTANCE] || pool->n_disconnected ||
+           server->tenants.paused || server->admins.paused || server->n_stalled;
 }
 
 void watch_prepare(struct Watch *watch) {

@@ -5,9 +5,9 @@
 /* What the daemon looks at although nobody says anything: how much memory slabs hold, what idle slots should give back of
  * it, sessions of which no event tells, and listeners that had no descriptor left.
  *
- * That happens in ticks, while anything is granted or waits: every second, more often while a worker's cgroup comes close
- * to its limit, and less and less often when nothing changes. Pressure on the host comes by itself where PSI has a
- * trigger. */
+ * That happens in ticks, while there is a slab that can be written to, or anything is granted or waits: every second,
+ * more often while a worker's cgroup comes close to its limit, and less and less often when nothing changes. Pressure
+ * on the host comes by itself where PSI has a trigger. */
 
 #include "daemon/pool.h"
 

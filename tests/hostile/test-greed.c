@@ -261,6 +261,50 @@ Test(greed, that_never_reads_its_answers_leaves_others_their_share) {
     expect_fair_beside(flood_and_never_read);
 }
 
+/* ------------------------------------------------------------------------------------------------ bytes */
+
+#define BUDGET_BYTES (16 << 20)
+#define STOLEN 24 /* slots of 1 MiB */
+#define NOTICE_MS (2 * 8000 + RIG_AWAIT_MS) /* the longest pauses of tick and gauges */
+
+/* Fills what it was never granted, and stays. */
+static void write_without_a_grant(void *argument) {
+    struct Shape shape = peer_shape(KIND_MEMORY, SLOTS);
+    struct Greed *greed = argument;
+    struct PeerSlab slab;
+    struct Peer peer;
+
+    peer_open(&peer, rig.daemon.socket);
+    peer_open_slab(&peer, &shape, 0, &slab);
+    for (uint32_t i = 0; i < STOLEN; i++)
+        memset(slab.base + shape_slot_offset(&slab.shape, i), 1, 1 << 20);
+    greed->ready = true;
+    while (!greed->ends)
+        host_nap();
+    peer_goodbye(&peer);
+}
+
+Test(greed, that_fills_what_it_was_not_granted_loses_it) {
+    const char *settings[] = {"log_level=info", "resident_bytes_max=16M", "idle_trim_ms=0", NULL};
+    struct Greed *greed = host_share(sizeof(*greed));
+    pid_t pid;
+
+    rig_open(settings);
+    pid = host_fork(write_without_a_grant, greed);
+    cr_assert(host_await(greed->ready, RIG_AWAIT_MS), "nobody is greedy");
+    cr_assert(host_await(host_count_log(&rig.daemon, " trimmed ", "why=resident_bytes_max") > 0, NOTICE_MS),
+              "that pages were taken back is not in the log");
+    cr_assert(host_await(rig_status().resident_bytes <= BUDGET_BYTES, RIG_AWAIT_MS), "%lu bytes are resident",
+              rig_status().resident_bytes);
+    expect_eq(rig_status().cut_off, 0);
+    rig_use_witness();
+    greed->ends = true;
+    expect_eq(host_join(pid), 0);
+    host_unshare(greed, sizeof(*greed));
+    rig_expect_sound();
+    rig_close();
+}
+
 /* ------------------------------------------------------------------------------------------------ the log */
 
 #define REFUSALS (2 * 200) /* more than the log has lines for in a second */
