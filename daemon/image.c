@@ -139,7 +139,7 @@ static void use_end(struct Client *client, struct ImageUse **place) {
     free(use);
 }
 
-static int client_admit_image(const struct Client *client, struct Error *error) {
+static int client_admit_image_use(const struct Client *client, struct Error *error) {
     if (!quota_room(client->quota.images_max, client->n_images))
         return error_limit(error, ERROR_LIMIT, "images_max of the connection", client->quota.images_max,
                            client->n_images, 1, "this connection uses too many images");
@@ -161,7 +161,7 @@ int image_find(struct Client *client, const uint8_t hash[static HASH_BYTES], uin
     int r;
 
     if (image && !use) {
-        r = client_admit_image(client, error);
+        r = client_admit_image_use(client, error);
         use = r ? NULL : malloc(sizeof(*use));
         if (!use)
             return r ? r : error_set(error, -ENOMEM, "the daemon is out of memory");
@@ -206,53 +206,40 @@ void images_leave(struct Client *client) {
 
 /* -------------------------------------------------------------------------------------------------- room */
 
+static bool image_is_overdue(const struct Image *image) {
+    return image->state == IMAGE_FILLING &&
+           image->pool->now_ms - image->used_ms >= IMAGE_FILL_MS + image->bytes / IMAGE_FILL_BYTES_PER_MS;
+}
+
+static bool client_is_overdue(const struct Client *client, const struct User *user) {
+    return client->filling && (!user || client->user == user) && image_is_overdue(client->filling);
+}
+
+static bool image_is_idle(const struct Image *image, const struct User *user) {
+    return !image->n_users && (!user || image->user == user);
+}
+
+static void client_drop_overdue(struct Client *client) {
+    client->overdue_image = client->filling->id;
+    image_free(client->filling);
+}
+
 bool images_evict(struct Pool *pool, const struct User *user) {
     struct Image *image = pool->images.oldest;
+    struct Client *client = pool->clients;
 
-    while (image && (image->n_users || (user && image->user != user)))
+    while (client && !client_is_overdue(client, user))
+        client = client->next;
+    if (client) {
+        client_drop_overdue(client);
+        return true;
+    }
+    while (image && !image_is_idle(image, user))
         image = image->next;
     if (!image)
         return false;
     image_free(image);
     return true;
-}
-
-static uint64_t images_used_bytes(const struct Images *images) {
-    uint64_t bytes = images->bytes;
-
-    for (const struct Image *image = images->oldest; image; image = image->next)
-        bytes -= image->n_users ? 0 : image->bytes;
-    return bytes;
-}
-
-static void image_drop_overdue(struct Client *client) {
-    struct Image *image = client->filling;
-
-    if (!image || image->state != IMAGE_FILLING ||
-        client->pool->now_ms - image->used_ms < IMAGE_FILL_MS + image->bytes / IMAGE_FILL_BYTES_PER_MS)
-        return;
-    client->overdue_image = image->id;
-    image_free(image);
-}
-
-/* Whoever has an image made and does not fill it keeps its bytes from others for some time only. */
-static void images_drop_overdue(struct Pool *pool) {
-    for (struct Client *client = pool->clients; client; client = client->next)
-        image_drop_overdue(client);
-}
-
-/* Nobody's images go only where that makes room enough. */
-static int images_make_room(struct Pool *pool, uint64_t ask, struct Error *error) {
-    uint64_t max = pool->bounds.image_bytes_max, used;
-
-    if (pool->images.bytes > max - (ask < max ? ask : max))
-        images_drop_overdue(pool);
-    used = images_used_bytes(&pool->images);
-    if (ask > max || used > max - ask)
-        return error_limit(error, ERROR_LIMIT, "image_bytes_max", max, used, ask, "no room for another image");
-    while (pool->images.bytes > max - ask)
-        images_evict(pool, NULL);
-    return 0;
 }
 
 void images_fit(struct Pool *pool) {
@@ -261,45 +248,75 @@ void images_fit(struct Pool *pool) {
         ;
 }
 
-static uint64_t image_bytes_bound(const struct User *user) {
-    return user->quota.image_bytes_max ? user->quota.image_bytes_max
-                                       : user->pool->bounds.image_bytes_max / IMAGE_USER_PART;
+/* Something that another image must fit into. */
+struct ImageBound {
+    const char *limit, *what;
+    const struct User *user; /* whose images make room; NULL: everybody's */
+    uint64_t max;
+    const uint64_t *use;
+    uint64_t ask;
+    uint64_t evictable; /* of `use` */
+};
+
+enum { IMAGE_BOUNDS_N = 5 };
+
+static bool image_fits(const struct ImageBound *bound, uint64_t use) {
+    return bound->ask <= bound->max && use <= bound->max - bound->ask;
 }
 
-static int user_admit_image_bytes(struct User *user, uint64_t ask, struct Error *error) {
-    uint64_t bound = image_bytes_bound(user);
-
-    while (ask > bound || user->image_bytes > bound - ask)
-        if (ask > bound || !images_evict(user->pool, user))
-            return error_limit(error, ERROR_LIMIT, "image_bytes_max of the user", bound, user->image_bytes, ask,
-                               "this user's images have too many bytes");
-    return 0;
+/* What images_evict would drop in the end. */
+static void images_count_evictable(const struct Pool *pool, const struct User *user, uint64_t *np, uint64_t *bytesp) {
+    *np = *bytesp = 0;
+    for (const struct Client *client = pool->clients; client; client = client->next)
+        if (client_is_overdue(client, user)) {
+            ++*np;
+            *bytesp += client->filling->bytes;
+        }
+    for (const struct Image *image = pool->images.oldest; image; image = image->next)
+        if (image_is_idle(image, user)) {
+            ++*np;
+            *bytesp += image->bytes;
+        }
 }
 
-static int user_admit_image(struct User *user, struct Error *error) {
+static void image_bounds_init(struct ImageBound bounds[static IMAGE_BOUNDS_N], struct User *user, uint64_t bytes) {
+    const struct PoolBounds *most = &user->pool->bounds;
+    struct Images *images = &user->pool->images;
     const struct Quota *quota = &user->quota;
+    uint64_t n, n_bytes;
 
-    while (!quota_room(quota->images_max, user->n_images))
-        if (!images_evict(user->pool, user))
-            return error_limit(error, ERROR_LIMIT, "images_max of the user", quota->images_max, user->n_images, 1,
-                               "this user has too many images");
-    while (!quota_room(quota->fds_max, user->n_fds))
-        if (!images_evict(user->pool, user))
-            return error_limit(error, ERROR_LIMIT, "fds_max of the user", quota->fds_max, user->n_fds, 1,
-                               "no file descriptor is left for an image");
-    return 0;
+    images_count_evictable(user->pool, NULL, &n, &n_bytes);
+    bounds[0] = (struct ImageBound){"image_bytes_max", "no room for another image", NULL, most->image_bytes_max,
+                                    &images->bytes, bytes, n_bytes};
+    bounds[1] = (struct ImageBound){"images_max", "there are too many images", NULL, most->images_max,
+                                    &images->n, 1, n};
+    images_count_evictable(user->pool, user, &n, &n_bytes);
+    bounds[2] = (struct ImageBound){"images_max of the user", "this user has too many images", user,
+                                    image_user_bound(quota->images_max, most->images_max), &user->n_images, 1, n};
+    bounds[3] = (struct ImageBound){"fds_max of the user", "no file descriptor is left for an image", user,
+                                    quota_bound(quota->fds_max), &user->n_fds, 1, n};
+    bounds[4] = (struct ImageBound){"image_bytes_max of the user", "this user's images have too many bytes", user,
+                                    image_user_bound(quota->image_bytes_max, most->image_bytes_max),
+                                    &user->image_bytes, bytes, n_bytes};
 }
 
-static int pool_admit_image(struct Pool *pool, struct Error *error) {
-    const struct Images *images = &pool->images;
-    uint64_t max = pool->bounds.images_max;
+/* Nobody's images go only where that makes room enough; the user's own before others'. */
+static int images_make_room(struct User *user, uint64_t bytes, struct Error *error) {
+    struct ImageBound bounds[IMAGE_BOUNDS_N];
+    struct Pool *pool = user->pool;
+    uint64_t open_max = pool->bounds.images_max + IMAGES_CLOSING_MAX;
 
-    while (images->n >= max)
-        if (!images_evict(pool, NULL))
-            return error_limit(error, ERROR_LIMIT, "images_max", max, images->n, 1, "there are too many images");
-    if (images->n_open >= max + IMAGES_CLOSING_MAX)
-        return error_limit(error, ERROR_LIMIT, "images_max", max, images->n_open, 1,
+    image_bounds_init(bounds, user, bytes);
+    for (int i = 0; i < IMAGE_BOUNDS_N; i++)
+        if (!image_fits(&bounds[i], *bounds[i].use - bounds[i].evictable))
+            return error_limit(error, ERROR_LIMIT, bounds[i].limit, bounds[i].max, *bounds[i].use - bounds[i].evictable,
+                               bounds[i].ask, bounds[i].what);
+    if (pool->images.n_open >= open_max)
+        return error_limit(error, ERROR_LIMIT, "images_max", open_max, pool->images.n_open, 1,
                            "too many images are about to be closed");
+    for (int i = IMAGE_BOUNDS_N; i-- > 0;)
+        while (!image_fits(&bounds[i], *bounds[i].use))
+            images_evict(pool, bounds[i].user);
     return 0;
 }
 
@@ -310,29 +327,24 @@ static int image_check_bytes(const struct Pool *pool, uint64_t bytes, struct Err
     if (bytes > pool->limits.max_memory_size)
         return error_limit(error, ERROR_INVALID, "max_memory_size", pool->limits.max_memory_size, 0, bytes,
                            "an image is larger than a memory may be");
-    if (bytes > pool->bounds.image_bytes_max)
-        return error_limit(error, ERROR_LIMIT, "image_bytes_max", pool->bounds.image_bytes_max, pool->images.bytes,
-                           bytes, "no room for another image");
     return 0;
+}
+
+static int client_admit_image(const struct Client *client, struct Error *error) {
+    if (client->filling)
+        return error_limit(error, ERROR_LIMIT, "images_filling", 1, 1, 1, "this connection fills one already");
+    if (!quota_room(client->quota.fds_max, client->n_fds))
+        return error_limit(error, ERROR_LIMIT, "fds_max of the connection", client->quota.fds_max, client->n_fds, 1,
+                           "no file descriptor is left for an image");
+    return client_admit_image_use(client, error);
 }
 
 static int image_admit(struct Client *client, uint64_t bytes, struct Error *error) {
     int r = image_check_bytes(client->pool, bytes, error);
 
-    if (!r && client->filling)
-        r = error_limit(error, ERROR_LIMIT, "images_filling", 1, 1, 1, "this connection fills one already");
     if (!r)
         r = client_admit_image(client, error);
-    if (!r && !quota_room(client->quota.fds_max, client->n_fds))
-        r = error_limit(error, ERROR_LIMIT, "fds_max of the connection", client->quota.fds_max, client->n_fds, 1,
-                        "no file descriptor is left for an image");
-    if (!r)
-        r = user_admit_image(client->user, error);
-    if (!r)
-        r = user_admit_image_bytes(client->user, bytes, error);
-    if (!r)
-        r = pool_admit_image(client->pool, error);
-    return r ? r : images_make_room(client->pool, bytes, error);
+    return r ? r : images_make_room(client->user, bytes, error);
 }
 
 /* -------------------------------------------------------------------------------------------------- filling */
@@ -399,6 +411,10 @@ int image_create(struct Client *client, uint64_t bytes, struct Image **imagep, s
 int image_seal(struct Client *client, uint32_t id, const uint8_t hash[static HASH_BYTES], struct Error *error) {
     struct Image *image = client->filling, **place = &client->pool->images.waiting;
 
+    if (id && id == client->overdue_image) {
+        client->overdue_image = 0;
+        return error_set(error, ERROR_LIMIT, "filling image %" PRIu32 " took too long: others needed the room", id);
+    }
     if (!image || image->id != id || image->state != IMAGE_FILLING)
         return error_set(error, ERROR_PROTOCOL, "there is no image %" PRIu32 " to seal", id);
     memcpy(image->hash, hash, HASH_BYTES);

@@ -15,9 +15,9 @@
  * its loop, for few at a time and for one of each user, so that punches find a thread. While SEALING an image is the
  * driver's, and lives though its client may not.
  *
- * Charged are, from its creation on, the image, its fd and the bytes of its file to its user and to the pool. Its file's
- * bytes and not those that it has: a reader of a hole makes a page of it. Its client is charged the image, as long as it
- * uses it, and the fd while it is not SEALED. */
+ * Charged are, from its creation on, the image, its fd and the bytes of its file to its user and to the pool. Its
+ * file's bytes and not those that it has: a reader of a hole makes a page of it. Its client is charged the image, as
+ * long as it uses it, and the fd while it is not SEALED. */
 
 #include "shared/error.h"
 #include "shared/hash.h"
@@ -33,7 +33,8 @@ struct User;
 /* How long one may be filled before it makes room for others: ten times what a client itself allows for. */
 #define IMAGE_FILL_MS 10000
 #define IMAGE_FILL_BYTES_PER_MS (UINT64_C(10) << 10)
-/* Of the pool's image_bytes_max one user has so much by default: some is left for the second, whatever the first does. */
+/* Of the pool's images_max and image_bytes_max one user has so much by default: some is left for the second, whatever
+ * the first does. */
 #define IMAGE_USER_PART 2
 #define IMAGES_CLOSING_MAX 16 /* dropped ones that are still open: their pages go back off the loop */
 
@@ -75,16 +76,18 @@ struct Images {
     uint64_t n_open;               /* memfds: the same, and those that are being closed */
 };
 
-/* The image with this hash, of the client's user, which the client uses once more from now on. *usep is NULL where there
- * is none, and good until it is released. 0, ERROR_LIMIT (images_max of the connection, image_ids), or -ENOMEM. */
+/* The image with this hash, of the client's user, which the client uses once more from now on. *usep is NULL where
+ * there is none, and good until it is released. 0, ERROR_LIMIT (images_max of the connection, image_ids), or -ENOMEM.
+ */
 int image_find(struct Client *client, const uint8_t hash[static HASH_BYTES], uint64_t bytes, uint64_t now_ms,
                const struct ImageUse **usep, struct Error *error);
 
-/* One for the client to fill; it has one at a time. What nobody uses makes room. Errors: ERROR_INVALID (bytes),
- * Nor is it waited for who has filled one for too long. ERROR_LIMIT (image_bytes_max, images_max, images_filling, fds_max, image_ids, fds), ERROR_HOST, -ENOMEM. */
+/* One for the client to fill; it has one at a time. Others are evicted for it where that makes room enough. Errors: ERROR_INVALID (bytes), ERROR_LIMIT (image_bytes_max, images_max, images_filling,
+ * fds_max, image_ids, fds), ERROR_HOST, -ENOMEM. */
 int image_create(struct Client *client, uint64_t bytes, struct Image **imagep, struct Error *error);
 
-/* It is filled: queue it. ERROR_PROTOCOL if the client fills no such image. */
+/* It is filled: queue it. ERROR_LIMIT if it took too long and has made room for another, ERROR_PROTOCOL if the client
+ * fills no such image. */
 int image_seal(struct Client *client, uint32_t id, const uint8_t hash[static HASH_BYTES], struct Error *error);
 
 /* Take the next one to be sealed from the queue, if it is time for one; NULL: not now. */
@@ -103,8 +106,14 @@ int image_release(struct Client *client, uint32_t id, struct Error *error);
 /* The client ends: all of them. Idempotent. */
 void images_leave(struct Client *client);
 
-/* Drop the one that was used least recently of those without users; of one user's, unless that is NULL. False: none. */
+/* Drop one: that has been FILLING for too long, or the one that was used least recently of those without users; of one
+ * user's, unless that is NULL. False: none. */
 bool images_evict(struct Pool *pool, const struct User *user);
+
+/* What a user may have of a bound of the pool's. */
+static inline uint64_t image_user_bound(uint64_t quota, uint64_t max) {
+    return quota ? quota : max - max / IMAGE_USER_PART;
+}
 
 /* After the bounds were lowered: drop what is beyond them and has no users. */
 void images_fit(struct Pool *pool);

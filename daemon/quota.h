@@ -15,8 +15,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* X(name, field, default, least, most, is it one of connections too?, meaning); 0 as a maximum: no bound but the pool's
- */
+/* X(name, field, default, least, most, is it one of connections too?, meaning); 0 as a maximum: the pool's alone */
 #define QUOTAS(X)                                                                                                      \
     X(weight, weight, 1, 1, SHARE_WEIGHT_MAX, false, "share of a pool that runs short, beside other users'")           \
     X(memories_max, slots_max[KIND_MEMORY], 0, 0, 1 << 20, true, "memories granted at one time")                       \
@@ -24,8 +23,10 @@
     X(instances_max, slots_max[KIND_INSTANCE], 0, 0, 1 << 20, true, "instances granted at one time")                   \
     X(resident_bytes_max, resident_bytes_max, 0, 0, UINT64_MAX, true, "bytes above which nothing new is granted")      \
     X(connections_max, connections_max, 0, 0, 1 << 20, false, "connections; 0: connections_per_user_max")              \
-    X(fds_max, fds_max, 0, 0, 1 << 24, true, "file descriptors that the daemon holds: 3 for a connection, 1 for a slab or image")           \
-    X(images_max, images_max, 0, 0, 1 << 20, true, "images: that a user has, and that a connection uses")               \
+    X(fds_max, fds_max, 0, 0, 1 << 24, true,                                                                           \
+      "file descriptors that the daemon holds: 3 for a connection, 1 for a slab or image")                             \
+    X(images_max, images_max, 0, 0, 1 << 20, true,                                                                     \
+      "images that a user has (0: half of the pool's), or that a connection uses")                                     \
     X(image_bytes_max, image_bytes_max, 0, 0, UINT64_C(1) << 62, false, "bytes of images; 0: half of the pool's")
 
 /* Single users, and single connections, that have quotas of their own: each look for one walks the list. */
@@ -37,8 +38,8 @@ struct Quota {
     uint64_t resident_bytes_max;
     uint64_t connections_max;
     uint64_t fds_max;
-    uint64_t images_max;
-    uint64_t image_bytes_max; /* of users; 0: see image_bytes_bound */
+    uint64_t images_max;      /* of users, 0: see IMAGE_USER_PART */
+    uint64_t image_bytes_max; /* the same, and not of connections */
 };
 
 enum QuotaScope { QUOTA_USERS, QUOTA_USER, QUOTA_CLIENTS, QUOTA_CLIENT };

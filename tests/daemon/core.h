@@ -30,7 +30,8 @@ static inline void core_pool_init(struct Pool *pool) {
     limits_init(&limits);
     limits.total_memories = limits.total_tables = limits.total_core_instances = CORE_TOTAL;
     pool_init(pool, &limits, &bounds);
-    pool->quotas.user.image_bytes_max = 1 << 30; /* or else half of the pool's */
+    pool->quotas.user.images_max = 1 << 20; /* or else half of the pool's */
+    pool->quotas.user.image_bytes_max = 1 << 30;
 }
 
 static inline struct Client *core_client(struct Pool *pool, uid_t uid) {

@@ -613,26 +613,130 @@ Test(image, of_one_user_leaves_room_for_another) {
     core_pool_deinit(&pool);
 }
 
-/* Who takes for ever to fill one loses it when somebody needs the room, and is not blamed for giving it up then. */
-Test(image, that_is_not_filled_in_time_makes_room) {
+/* Nor by their number. */
+Test(image, of_one_user_are_some_by_default_and_of_one_alone_one) {
+    static const char *const texts[] = {"a", "b", "c", "d"};
+    struct Client *greedy, *other;
+    struct Pool pool;
+
+    core_pool_init(&pool);
+    pool.quotas.user.images_max = 0;
+    pool.bounds.images_max = 2 * IMAGE_USER_PART;
+    greedy = core_client(&pool, UID);
+    other = core_client(&pool, UID + 1);
+    make(greedy, texts[0]);
+    make(greedy, texts[1]);
+    refuses(greedy, PAGE, ERROR_LIMIT, "images_max of the user");
+    make(other, texts[2]);
+    make(other, texts[3]);
+    images_leave(greedy);
+    images_leave(other);
+    pool.bounds.images_max = 1;
+    images_fit(&pool);
+    create(greedy, PAGE);
+    core_pool_deinit(&pool);
+}
+
+/* Who takes for ever to fill one loses it when somebody needs the room, whatever is short, and is not blamed for giving
+ * it up or sealing it then. */
+static void expect_room_in_time(uid_t uid, void (*shorten)(struct Pool *pool, struct User *user)) {
+    uint8_t hash[HASH_BYTES] = {0};
     struct Client *slow, *other;
     struct Error error = {0};
-    struct Image *image;
     struct Pool pool;
     uint32_t id;
 
     core_pool_init(&pool);
     slow = core_client(&pool, UID);
-    other = core_client(&pool, UID + 1);
-    id = create(slow, pool.bounds.image_bytes_max)->id;
-    pool.now_ms = IMAGE_FILL_MS;
-    refuses(other, BYTES, ERROR_LIMIT, "image_bytes_max");
-    pool.now_ms += pool.bounds.image_bytes_max / IMAGE_FILL_BYTES_PER_MS;
-    expect_eq(image_create(other, BYTES, &image, &error), 0);
-    cr_expect_null(slow->filling);
-    expect_eq(image_seal(slow, id, (uint8_t[HASH_BYTES]){0}, &error), ERROR_PROTOCOL);
-    expect_eq(image_release(slow, id, &error), 0);
-    expect_eq(image_release(slow, id, &error), ERROR_PROTOCOL);
+    other = core_client(&pool, uid);
+    shorten(&pool, slow->user);
+    for (int i = 0; i < 2; i++) {
+        id = create(slow, BYTES)->id;
+        pool.now_ms += IMAGE_FILL_MS + BYTES / IMAGE_FILL_BYTES_PER_MS - 1;
+        expect_eq(image_create(other, BYTES, &(struct Image *){NULL}, &error), ERROR_LIMIT);
+        pool.now_ms++;
+        release(other, create(other, BYTES)->id);
+        cr_expect_null(slow->filling);
+        expect_eq(i ? image_seal(slow, id, hash, &error) : image_release(slow, id, &error), i ? ERROR_LIMIT : 0);
+        expect_eq(image_seal(slow, id, hash, &error), ERROR_PROTOCOL);
+        expect_eq(image_release(slow, id, &error), ERROR_PROTOCOL);
+    }
+    core_pool_deinit(&pool);
+}
+
+static void shorten_bytes(struct Pool *pool, struct User *user) {
+    (void)user;
+    pool->bounds.image_bytes_max = BYTES;
+}
+
+static void shorten_number(struct Pool *pool, struct User *user) {
+    (void)user;
+    pool->bounds.images_max = 1;
+}
+
+static void shorten_bytes_of_user(struct Pool *pool, struct User *user) {
+    (void)pool;
+    user->quota.image_bytes_max = BYTES;
+}
+
+static void shorten_number_of_user(struct Pool *pool, struct User *user) {
+    (void)pool;
+    user->quota.images_max = 1;
+}
+
+static void shorten_fds_of_user(struct Pool *pool, struct User *user) {
+    (void)pool;
+    user->quota.fds_max = user->n_fds + 1;
+}
+
+Test(image, that_is_not_filled_in_time_makes_room) {
+    expect_room_in_time(OTHER, shorten_bytes);
+    expect_room_in_time(OTHER, shorten_number);
+    expect_room_in_time(UID, shorten_bytes_of_user);
+    expect_room_in_time(UID, shorten_number_of_user);
+    expect_room_in_time(UID, shorten_fds_of_user);
+}
+
+/* For its own user if that is what is short; and not for what has no room anyway. */
+Test(image, that_is_not_filled_in_time_stays_where_that_makes_no_room) {
+    struct Client *slow, *other, *third;
+    struct Pool pool;
+
+    core_pool_init(&pool);
+    slow = core_client(&pool, UID);
+    other = core_client(&pool, OTHER);
+    third = core_client(&pool, OTHER);
+    create(slow, BYTES);
+    pool.now_ms = 100 * IMAGE_FILL_MS;
+    other->user->quota.images_max = 1;
+    make(other, "a");
+    refuses(third, BYTES, ERROR_LIMIT, "images_max of the user");
+    other->user->quota.images_max = 0;
+    refuses(third, pool.bounds.image_bytes_max + PAGE, ERROR_LIMIT, "image_bytes_max");
+    cr_expect_not_null(slow->filling);
+    core_pool_deinit(&pool);
+}
+
+/* Its client has done its part: the daemon is late. */
+Test(image, that_is_about_to_be_sealed_is_never_overdue) {
+    struct Client *client, *other;
+    const struct ImageUse *use;
+    struct Error error = {0};
+    struct Image *image;
+    struct Pool pool;
+
+    core_pool_init(&pool);
+    pool.bounds.images_max = 1;
+    client = core_client(&pool, UID);
+    other = core_client(&pool, OTHER);
+    image = fill(client, BYTES, "a");
+    queue(image, "a");
+    pool.now_ms = 100 * IMAGE_FILL_MS;
+    refuses(other, BYTES, ERROR_LIMIT, "images_max");
+    cr_assert_eq(images_next(&pool), image);
+    refuses(other, BYTES, ERROR_LIMIT, "images_max");
+    image_run(image);
+    expect_eq(image_finish(image, pool.now_ms, &use, &error), 0);
     core_pool_deinit(&pool);
 }
 
@@ -686,6 +790,23 @@ Test(image, that_would_not_fit_anyway_drives_nobody_out) {
     leave(client, "a");
     make(client, "used");
     refuses(client, 3 * BYTES, ERROR_LIMIT, "image_bytes_max");
+    cr_assert_not_null(find(client, "a"));
+    core_pool_deinit(&pool);
+}
+
+/* A quota has room, if "a" goes, and the pool has none. */
+Test(image, that_fits_its_users_quota_alone_drives_nobody_out) {
+    struct Client *client, *other;
+    struct Pool pool;
+
+    core_pool_init(&pool);
+    client = core_client(&pool, UID);
+    other = core_client(&pool, OTHER);
+    pool.bounds.image_bytes_max = 3 * BYTES;
+    client->user->quota.image_bytes_max = 2 * BYTES;
+    make_of(other, 2 * BYTES, "used", 0);
+    leave(client, "a");
+    refuses(client, 2 * BYTES, ERROR_LIMIT, "image_bytes_max");
     cr_assert_not_null(find(client, "a"));
     core_pool_deinit(&pool);
 }

@@ -381,7 +381,7 @@ Test(image, that_is_purged_has_one_user_less_and_makes_room) {
 Test(image, of_a_module_that_was_freed_makes_room) {
     struct Job *job = job_new(8);
 
-    rig_open((const char *[]){"images_max=2", NULL});
+    rig_open((const char *[]){"images_max=2", "user.images_max=2", NULL});
     job->frees = true;
     job_run(job);
     expect_eq(rig_status().images, 2);
@@ -392,7 +392,7 @@ Test(image, of_a_module_that_was_freed_makes_room) {
 Test(image, for_which_there_is_no_room_is_the_workers_own) {
     struct Job *job = job_new(8);
 
-    rig_open((const char *[]){"images_max=3", NULL});
+    rig_open((const char *[]){"images_max=3", "user.images_max=3", NULL});
     job->shared = 3;
     job_run(job);
     expect_eq(rig_status().images, 3);

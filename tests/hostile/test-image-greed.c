@@ -196,7 +196,7 @@ static void make_many(void *argument) {
 }
 
 static void expect_many(const char *setting, const char *limit) {
-    const char *settings[] = {"user.image_bytes_max=1G", setting, NULL};
+    const char *settings[] = {"user.image_bytes_max=1G", "user.images_max=1000", setting, NULL};
 
     rig_open(settings);
     expect_eq(host_join(host_fork(make_many, (void *)limit)), 0);
