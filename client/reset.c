@@ -39,11 +39,11 @@ int reset_empty(struct Taken *taken) {
 
 /* ------------------------------------------------------------------------------------------------ what exists */
 
-/* Restore those of the slot's pages that exist, from `done` on, as long as they are at most `keep` bytes. Returns the
- * number of bytes up to which the slot is as the image says, or a negative errno. A hole where the image has something
- * can only come from outside (MADV_REMOVE); it costs nothing to look. */
+/* Restore those of the slot's pages that exist, from `done` on, as long as they are at most *keep bytes, which are so many
+ * less then. Returns the number of bytes up to which the slot is as the image says, or a negative errno. A hole where
+ * the image has something can only come from outside (MADV_REMOVE); it costs nothing to look. */
 static int64_t reset_extents(struct Taken *taken, const struct Image *image, uint64_t done, uint64_t used,
-                             uint64_t keep) {
+                             uint64_t *keep) {
     struct Slab *slab = taken->slab;
     uint64_t origin = shape_slot_offset(&slab->shape, taken->index);
     uint8_t *base = slab_slot_base(slab, taken->index);
@@ -64,13 +64,13 @@ static int64_t reset_extents(struct Taken *taken, const struct Image *image, uin
             return -errno;
         from = (uint64_t)data - origin;
         to = (uint64_t)hole - origin < used ? (uint64_t)hole - origin : used;
-        if (to - from > keep)
-            to = from + keep;
+        if (to - from > *keep)
+            to = from + *keep;
         image_restore(image, base, done, from, true, &next);
         image_restore(image, base, from, to, false, &next);
-        keep -= to - from;
+        *keep -= to - from;
         done = to;
-        if (!keep)
+        if (!*keep)
             break;
     }
     return (int64_t)done;
@@ -81,21 +81,31 @@ static void reset_is_clean(struct Slot *slot, const struct Image *image) {
     slot->provenance = PROVENANCE_CLEAN;
 }
 
-/* Whatever is known of it. */
-static int reset_existing(struct Taken *taken, const struct ResetAsk *ask, uint64_t keep) {
-    int64_t done;
-
-    track_forget(taken->slot->track);
-    slot_announce_reset(taken->entry, LEASE_RESET_EXTENTS, 0, 0);
-    if (!keep)
-        return reset_empty(taken);
-    done = reset_extents(taken, ask->image, 0, ask->used, keep);
+/* From `done` on nothing stays. */
+static int reset_existing_to(struct Taken *taken, const struct ResetAsk *ask, int64_t done) {
     if (done < 0 || (ask->image && (uint64_t)done < ask->image->end))
         return reset_empty(taken);
     if ((uint64_t)done < ask->used && reset_punch(taken, (uint64_t)done))
         return reset_empty(taken);
     reset_is_clean(taken->slot, ask->image);
     return 0;
+}
+
+/* Whatever is known of it. */
+static int reset_existing(struct Taken *taken, const struct ResetAsk *ask, uint64_t keep) {
+    uint64_t start_ns = clock_now_ns(), left = keep;
+    int r;
+
+    track_forget(taken->slot->track);
+    r = reset_existing_to(taken, ask, keep ? reset_extents(taken, ask->image, 0, ask->used, &left) : -ENOSPC);
+    slot_announce_reset(taken->entry, LEASE_RESET_EXTENTS, (keep - left) / host_page(), clock_now_ns() - start_ns);
+    return r;
+}
+
+static struct Track *reset_track(struct Slot *slot) {
+    if (!slot->track)
+        slot->track = track_new();
+    return slot->track;
 }
 
 static void reset_write_small(const struct Taken *taken, const struct ResetAsk *ask, bool mends) {
@@ -110,30 +120,34 @@ static void reset_write_small(const struct Taken *taken, const struct ResetAsk *
 
 /* Without a system call, but for a clock's now and then. */
 static int reset_small(struct Taken *taken, const struct ResetAsk *ask) {
+    struct Track *track = reset_track(taken->slot);
     struct TrialTurn turn = {.way = 1};
-    struct Slot *slot = taken->slot;
     uint64_t start_ns;
 
-    slot_announce_reset(taken->entry, LEASE_RESET_SMALL, 0, 0);
-    if (!slot->track)
-        slot->track = track_new();
-    track_forget(slot->track);
-    if (slot->track && !(ask->used % MEND_BYTES))
-        turn = trial_turn(&slot->track->writing, ++slot->track->turn);
+    track_forget(track);
+    if (track && !(ask->used % MEND_BYTES))
+        turn = trial_turn(&track->writing, ++track->turn);
     start_ns = turn.timed ? clock_now_ns() : 0;
     reset_write_small(taken, ask, !turn.way);
     if (turn.timed)
-        trial_learn(&slot->track->writing, turn.way, clock_now_ns() - start_ns);
-    reset_is_clean(slot, ask->image);
+        trial_learn(&track->writing, turn.way, clock_now_ns() - start_ns);
+    slot_announce_reset(taken->entry, LEASE_RESET_SMALL, ask->used / host_page(),
+                        track ? track->writing.ns[turn.way] : 0);
+    reset_is_clean(taken->slot, ask->image);
     return 0;
 }
 
-static int reset_whole(struct Taken *taken, const struct ResetAsk *ask) {
+/* `timed`: see reset_is_timed. */
+static int reset_whole(struct Taken *taken, const struct ResetAsk *ask, bool timed) {
+    struct Track *track = taken->slot->track;
+    uint64_t start_ns = timed ? clock_now_ns() : 0;
     uint32_t next = 0;
 
-    track_forget(taken->slot->track);
-    slot_announce_reset(taken->entry, LEASE_RESET_WHOLE, 0, 0);
+    track_forget(track);
     image_restore(ask->image, slab_slot_base(taken->slab, taken->index), 0, ask->used, false, &next);
+    if (timed)
+        track->ns = clock_now_ns() - start_ns;
+    slot_announce_reset(taken->entry, LEASE_RESET_WHOLE, ask->used / host_page(), track ? track->ns : 0);
     reset_is_clean(taken->slot, ask->image);
     return 0;
 }
@@ -150,17 +164,15 @@ static bool reset_is_tracked(const struct Taken *taken, const struct ResetAsk *a
 /* It is clean: be told what is written from now on. What cannot be told will be looked for. */
 static void reset_begin_tracking(struct Taken *taken, const struct ResetAsk *ask, const struct Tracker *tracker) {
     uint8_t *base = slab_slot_base(taken->slab, taken->index);
-    struct Slot *slot = taken->slot;
+    struct Track *track = reset_track(taken->slot);
 
-    if (!slot->track)
-        slot->track = track_new();
-    if (!slot->track || slot->provenance != PROVENANCE_CLEAN)
+    if (!track || taken->slot->provenance != PROVENANCE_CLEAN)
         return;
-    if (track_watch(slot->track, tracker, base, ask->initial) || overlay_watch(taken, tracker))
+    if (track_watch(track, tracker, base, ask->initial) || overlay_watch(taken, tracker))
         return;
-    slot->track->count = tracker_count();
-    track_arm(slot->track, tracker, base, ask->initial, ask->image);
-    track_age_least(slot->track, planner_resets_for_scan(ask->planner));
+    track->count = tracker_count();
+    track_arm(track, tracker, base, ask->initial, ask->image);
+    track_age_least(track, planner_resets_for_scan(ask->planner));
 }
 
 /* Can no page have become hot? Where that is not asked for, it is now and then all the same, twice in a row, to know what
@@ -192,12 +204,12 @@ static int reset_look(struct Taken *taken, const struct ResetAsk *ask, const str
 
 /* Beyond what it began with nothing is armed: a memory that grew. */
 static int reset_grown(struct Taken *taken, const struct ResetAsk *ask) {
+    uint64_t keep = ask->keep > ask->initial ? ask->keep - ask->initial : 0;
     int64_t done;
 
     if (ask->used <= ask->initial)
         return 0;
-    done = reset_extents(taken, ask->image, ask->initial, ask->used,
-                         ask->keep > ask->initial ? ask->keep - ask->initial : 0);
+    done = reset_extents(taken, ask->image, ask->initial, ask->used, &keep);
     if (done < 0)
         return (int)done;
     return (uint64_t)done == ask->used ? 0 : reset_punch(taken, (uint64_t)done);
@@ -234,8 +246,8 @@ static int reset_hot(struct Taken *taken, const struct ResetAsk *ask, const stru
     uint8_t *base = slab_slot_base(taken->slab, taken->index);
     struct Track *track = taken->slot->track;
     uint32_t turn = ++track->turn % planner_every(ask->planner, way);
-    bool timed = !turn || (way == LEASE_RESET_SCAN && turn == 1);
-    uint64_t start_ns = timed ? clock_now_ns() : 0;
+    bool timed = !turn || (way == LEASE_RESET_SCAN && turn == 1), clocked = timed || !track->ns;
+    uint64_t start_ns = clocked ? clock_now_ns() : 0;
     struct PlannerSample sample;
     int r = 0;
 
@@ -248,8 +260,9 @@ static int reset_hot(struct Taken *taken, const struct ResetAsk *ask, const stru
     if (r)
         return r;
     reset_is_clean(taken->slot, ask->image);
-    if (timed) {
+    if (clocked)
         track->ns = clock_now_ns() - start_ns;
+    if (timed) {
         sample.hot = track->n_pages;
         sample.pages = (uint32_t)(ask->initial / host_page());
         planner_learn(ask->planner, &sample);
@@ -289,21 +302,17 @@ static void reset_overlay(const struct Taken *taken, const struct Image *image) 
 /* What exists of the slab's pages before and behind the image, where the image has nothing. Returns up to where that is
  * zero, or a negative errno. */
 static int64_t reset_beside(struct Taken *taken, const struct Overlay *overlay, uint64_t used, uint64_t keep) {
-    int64_t done = reset_extents(taken, NULL, 0, overlay->from, keep);
+    int64_t done = reset_extents(taken, NULL, 0, overlay->from, &keep);
 
     if (done < 0 || (uint64_t)done < overlay->from)
         return done;
-    return reset_extents(taken, NULL, overlay->to, used, keep > overlay->from ? keep - overlay->from : 0);
+    return reset_extents(taken, NULL, overlay->to, used, &keep);
 }
 
-static int reset_give_back(struct Taken *taken, const struct ResetAsk *ask) {
+static int reset_give_back_kept(struct Taken *taken, const struct ResetAsk *ask) {
     int64_t done;
     int r;
 
-    track_forget(taken->slot->track);
-    slot_announce_reset(taken->entry, LEASE_RESET_PRIVATE, 0, 0);
-    if (!ask->keep)
-        return reset_empty(taken);
     reset_overlay(taken, ask->image);
     done = reset_beside(taken, overlay_of(taken), ask->used, ask->keep);
     if (done < 0 || (uint64_t)done < ask->used) {
@@ -313,6 +322,16 @@ static int reset_give_back(struct Taken *taken, const struct ResetAsk *ask) {
     }
     reset_is_clean(taken->slot, ask->image);
     return 0;
+}
+
+static int reset_give_back(struct Taken *taken, const struct ResetAsk *ask) {
+    uint64_t start_ns = clock_now_ns();
+    int r;
+
+    track_forget(taken->slot->track);
+    r = ask->keep ? reset_give_back_kept(taken, ask) : reset_empty(taken);
+    slot_announce_reset(taken->entry, LEASE_RESET_PRIVATE, 0, clock_now_ns() - start_ns);
+    return r;
 }
 
 /* As other slots that are tracked, while hot pages are few enough. At the age at which they would be armed again all go
@@ -356,13 +375,26 @@ static int reset_overlaid(struct Taken *taken, const struct ResetAsk *asked) {
 
 /* ------------------------------------------------------------------------------------------------ all in all */
 
-/* All pages of a slot are written anyway: whether they were is not asked for. Now and then one is timed. */
-static int reset_planned_whole(struct Taken *taken, const struct ResetAsk *ask, bool fits) {
-    struct Track *track = taken->slot->track;
+static bool reset_is_timed(struct Slot *slot) {
+    struct Track *track = reset_track(slot);
 
-    if (track && !(++track->turn % PLANNER_EVERY))
+    return track && !(track->turn++ % PLANNER_EVERY);
+}
+
+/* Nothing tells what was written. */
+static int reset_untracked(struct Taken *taken, const struct ResetAsk *ask, bool fits) {
+    if (fits && ask->used <= RESET_ZERO_BYTES)
+        return reset_whole(taken, ask, reset_is_timed(taken->slot));
+    return reset_existing(taken, ask, ask->keep);
+}
+
+/* All pages of a slot are written anyway: whether they were is not asked for. */
+static int reset_planned_whole(struct Taken *taken, const struct ResetAsk *ask, bool fits) {
+    bool timed = reset_is_timed(taken->slot);
+
+    if (timed)
         planner_learn(ask->planner, &(struct PlannerSample){0});
-    return fits ? reset_whole(taken, ask) : reset_existing(taken, ask, ask->keep);
+    return fits ? reset_whole(taken, ask, timed) : reset_existing(taken, ask, ask->keep);
 }
 
 static int reset_keep(struct Taken *taken, const struct ResetAsk *ask) {
@@ -377,7 +409,7 @@ static int reset_keep(struct Taken *taken, const struct ResetAsk *ask) {
     if (ask->keep && ask->planner && ask->initial)
         tracker = pool_tracker(taken->slab->shelf->pool);
     if (!tracker)
-        return fits && ask->used <= RESET_ZERO_BYTES ? reset_whole(taken, ask) : reset_existing(taken, ask, ask->keep);
+        return reset_untracked(taken, ask, fits);
     way = planner_way(ask->planner);
     if (way == LEASE_RESET_WHOLE)
         return reset_planned_whole(taken, ask, fits);

@@ -21,7 +21,7 @@ struct ImagesCursor {
 
 static void images_print_head(void) {
     printf("%-16s %6s %10s %10s %6s %8s %9s  %s\n", "HASH", "UID", "SIZE", "RESIDENT", "USERS", "HITS", "LAST USE",
-           "RESET (SLOTS, HOT PAGES, TIME)");
+           "RESET (SLOTS, PAGES, TIME)");
 }
 
 /* Pages and time of one slot. */
@@ -49,7 +49,7 @@ static json_t *images_resets_json(const Wasmpool__ImageRow *row) {
 
         json_array_append_new(resets, json_pack("{ss ss sI sI sI}", "way", lease_reset_name(reset->way), "why",
                                                 lease_reset_why(reset->way), "slots", (json_int_t)reset->slots,
-                                                "hot_pages", (json_int_t)reset->pages, "ns", (json_int_t)reset->ns));
+                                                "pages", (json_int_t)reset->pages, "ns", (json_int_t)reset->ns));
     }
     return resets;
 }

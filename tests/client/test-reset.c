@@ -73,6 +73,37 @@ Test(reset, of_nothing_used_does_nothing) {
     fixture_close(&fixture);
 }
 
+static void expect_announced(const struct Taken *taken, enum LeaseReset way, uint64_t pages) {
+    uint32_t word = atomic_load(&taken->entry->reset);
+
+    expect_str(lease_reset_name(lease_reset_way(word)), lease_reset_name(way));
+    expect_eq(lease_reset_pages(word), pages);
+    cr_expect_neq(lease_reset_ns(word), 0);
+}
+
+/* For `wasmpoolctl images`: which pages were found to be written, or looked at, and how long that took. Of a small one it
+ * is told when it has been measured. */
+Test(reset, says_how_it_was_done_what_it_found_and_how_long_it_took) {
+    struct Fixture fixture;
+    struct Taken slot;
+
+    fixture_open(&fixture, EMBEDDED);
+    slot = open_slot(&fixture);
+    for (unsigned i = 0; i < TRIAL_EVERY; i++)
+        expect_eq(reset(&slot, RESET_SMALL_BYTES, KEEP_ALL), 0);
+    expect_announced(&slot, LEASE_RESET_SMALL, RESET_SMALL_BYTES / HOST_PAGE);
+    fill(&slot, 0, 3);
+    fill(&slot, 1000, 1010);
+    expect_eq(reset(&slot, SLOT_BYTES, KEEP_ALL), 0);
+    expect_announced(&slot, LEASE_RESET_EXTENTS, RESET_SMALL_BYTES / HOST_PAGE + 10);
+    expect_eq(reset(&slot, SLOT_BYTES, 3 * HOST_PAGE), 0);
+    expect_announced(&slot, LEASE_RESET_EXTENTS, 3);
+    for (unsigned i = 0; i < PLANNER_EVERY; i++)
+        expect_eq(reset(&slot, RESET_ZERO_BYTES, KEEP_ALL), 0);
+    expect_announced(&slot, LEASE_RESET_WHOLE, RESET_ZERO_BYTES / HOST_PAGE);
+    fixture_close(&fixture);
+}
+
 /* Reading a hole of a larger memory would allocate it: only what exists is touched. */
 Test(reset, large_ones_keep_their_holes) {
     struct Fixture fixture;
