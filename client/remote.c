@@ -170,10 +170,18 @@ static int remote_slab_opened(struct wasmpool *pool, struct Shelf *shelf, const 
     return r;
 }
 
+/* Which is tried now, at the latest. */
+static void remote_say_tracking(struct wasmpool *pool, Wasmpool__Tracking *tracking) {
+    pool_tracker(pool);
+    tracking->way = pool->tracker.way;
+    tracking->why = (char *)pool->tracker.why;
+}
+
 static int remote_open_slab(struct wasmpool *pool, struct Shelf *shelf, uint32_t count, uint32_t ask,
                             struct wasmpool_error *error) {
     Wasmpool__OpenSlab open_slab = WASMPOOL__OPEN_SLAB__INIT;
     WireMessage request = WIRE_MESSAGE(0, OPEN_SLAB, open_slab, &open_slab);
+    Wasmpool__Tracking tracking = WASMPOOL__TRACKING__INIT;
     struct Connection *connection = pool->connection;
     struct Shape shape = shelf->shape;
     struct WirePacket answer;
@@ -185,6 +193,10 @@ static int remote_open_slab(struct wasmpool *pool, struct Shelf *shelf, uint32_t
         return r;
     wire_shape_put(&open_slab, &shape);
     open_slab.want = ask;
+    if (shape.kind == KIND_MEMORY) {
+        remote_say_tracking(pool, &tracking);
+        open_slab.tracking = &tracking;
+    }
     r = channel_call(connection->channel, &request, shape.kind != KIND_INSTANCE, &answer, error);
     if (r)
         return remote_result(connection, r);

@@ -18,16 +18,11 @@
  * Linux 6.7. Only this process' own faults are asked for (UFFD_USER_MODE_ONLY), which needs no privilege. */
 
 #include "client/failure.h"
-
-enum TrackerWay {
-    TRACKER_NONE,  /* nothing can be told: see `why` */
-    TRACKER_SCAN,  /* what was written, by looking */
-    TRACKER_COUNT, /* and by the count of faults, without looking, that nothing was */
-};
+#include "shared/tracking.h"
 
 struct Tracker {
     enum TrackerWay way;
-    const char *why; /* of `way`, for people; static */
+    const char *why; /* of `way`, for people; static, less than TRACKING_WHY_BYTES */
     int userfault_fd, pagemap_fd;
 };
 

@@ -70,6 +70,32 @@ static size_t status_fill_trims(Wasmpool__TrimUse *bodies, Wasmpool__TrimUse **t
     return TRIM_WHY_N;
 }
 
+struct StatusTracking {
+    Wasmpool__TrackingUse use;
+    Wasmpool__Tracking tracking;
+};
+
+/* By way, of all connections that said one. */
+static size_t status_fill_trackings(struct StatusTracking *bodies, Wasmpool__TrackingUse **uses,
+                                    const struct Pool *pool) {
+    size_t n = 0;
+
+    for (uint32_t way = 0; way < TRACKER_WAYS; way++) {
+        struct StatusTracking *body = &bodies[n];
+
+        wasmpool__tracking_use__init(&body->use);
+        wasmpool__tracking__init(&body->tracking);
+        for (const struct Client *client = pool->clients; client; client = client->next)
+            if (client->tracking.said && client->tracking.way == way && !body->use.connections++)
+                body->tracking.why = (char *)client->tracking.why;
+        body->tracking.way = way;
+        body->use.tracking = &body->tracking;
+        uses[n] = &body->use;
+        n += body->use.connections != 0;
+    }
+    return n;
+}
+
 bool admin_status(struct Admin *admin, const WireMessage *request) {
     static const enum Kind kinds[] = {KIND_MEMORY, KIND_TABLE, KIND_INSTANCE};
     struct Server *server = admin->server;
@@ -79,6 +105,8 @@ bool admin_status(struct Admin *admin, const WireMessage *request) {
     Wasmpool__KindUse uses[3], *use_pointers[3];
     Wasmpool__Feature features[ADMIN_FEATURES_MAX], *feature_pointers[ADMIN_FEATURES_MAX];
     Wasmpool__TrimUse trims[TRIM_WHY_N], *trim_pointers[TRIM_WHY_N];
+    struct StatusTracking trackings[TRACKER_WAYS];
+    Wasmpool__TrackingUse *tracking_pointers[TRACKER_WAYS];
 
     pool_measure(&server->pool);
     status_fill_pool(&report, &server->pool);
@@ -100,5 +128,7 @@ bool admin_status(struct Admin *admin, const WireMessage *request) {
     report.features = feature_pointers;
     report.n_trims = status_fill_trims(trims, trim_pointers, &server->pool);
     report.trims = trim_pointers;
+    report.n_trackings = status_fill_trackings(trackings, tracking_pointers, &server->pool);
+    report.trackings = tracking_pointers;
     return admin_send(admin, &message);
 }

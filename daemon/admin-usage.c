@@ -92,7 +92,9 @@ static void user_walk_fill_row(struct UserWalk *walk, size_t i) {
     row->fds = user->n_fds;
     row->fds_max = user->quota.fds_max;
     row->images = user->n_images;
-    row->images_max = user->quota.images_max;
+    row->images_max = image_user_bound(user->quota.images_max, user->pool->bounds.images_max);
+    row->image_bytes = user->image_bytes;
+    row->image_bytes_max = image_user_bound(user->quota.image_bytes_max, user->pool->bounds.image_bytes_max);
     walk->pointers[i] = row;
 }
 
@@ -131,6 +133,7 @@ struct ClientWalk {
     size_t n_rows;
     Wasmpool__ClientRow *pointers[ADMIN_USAGE_ROWS_MAX];
     Wasmpool__ClientRow rows[ADMIN_USAGE_ROWS_MAX];
+    Wasmpool__Tracking trackings[ADMIN_USAGE_ROWS_MAX];
     struct UsageNumbers numbers[ADMIN_USAGE_ROWS_MAX];
 };
 
@@ -166,6 +169,16 @@ static void client_walk_fill_row(Wasmpool__ClientRow *row, struct UsageNumbers *
     row->images_max = client->quota.images_max;
 }
 
+static void client_walk_fill_tracking(Wasmpool__Tracking *tracking, Wasmpool__ClientRow *row,
+                                      const struct Client *client) {
+    if (!client->tracking.said)
+        return;
+    wasmpool__tracking__init(tracking);
+    tracking->way = client->tracking.way;
+    tracking->why = (char *)client->tracking.why;
+    row->tracking = tracking;
+}
+
 /* One client at least, whatever it has; then as many as a turn's slots allow for. */
 static void client_walk_add(struct ClientWalk *walk, struct Client *client) {
     walk->full = walk->n_rows == ADMIN_USAGE_ROWS_MAX || walk->n_looked >= ADMIN_SLOTS_MAX;
@@ -173,6 +186,7 @@ static void client_walk_add(struct ClientWalk *walk, struct Client *client) {
         return;
     client_measure(client);
     client_walk_fill_row(&walk->rows[walk->n_rows], &walk->numbers[walk->n_rows], client);
+    client_walk_fill_tracking(&walk->trackings[walk->n_rows], &walk->rows[walk->n_rows], client);
     for (const struct Slab *slab = client->slabs; slab; slab = slab->next)
         walk->n_looked += slab->shape.count;
     walk->pointers[walk->n_rows] = &walk->rows[walk->n_rows];

@@ -7,7 +7,7 @@
 
 #include "daemon/admin.h"
 
-#define ADMIN_USAGE_ROWS_MAX 100 /* of a page: with the longest name and the largest numbers they fit a packet */
+#define ADMIN_USAGE_ROWS_MAX 64 /* of a page: with the longest name and the largest numbers they fit a packet */
 
 bool admin_list_users(struct Admin *admin, const WireMessage *request);
 bool admin_list_clients(struct Admin *admin, const WireMessage *request);

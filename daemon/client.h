@@ -16,6 +16,7 @@
 #include "daemon/quota.h"
 #include "shared/error.h"
 #include "shared/shape.h"
+#include "shared/tracking.h"
 #include "shared/wire.h"
 
 #include <sys/types.h>
@@ -36,6 +37,13 @@ struct ClientIdentity {
     char command[WIRE_NAME_BYTES]; /* of the process, or what it calls itself */
 };
 
+/* What its process says of itself. */
+struct ClientTracking {
+    bool said;
+    uint32_t way; /* enum TrackerWay */
+    char why[TRACKING_WHY_BYTES];
+};
+
 struct Client {
     struct Pool *pool;
     struct User *user;
@@ -43,6 +51,7 @@ struct Client {
     enum ClientState state;
     uint64_t id;
     struct ClientIdentity identity;
+    struct ClientTracking tracking;
     int table_fd;
     struct LeaseTable *table; /* shared with the process: every byte may be hostile */
     uint32_t *entry_owners;   /* LEASE_ENTRIES_MAX bits: entries in use by a slab */

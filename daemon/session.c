@@ -18,12 +18,13 @@
 
 /* -------------------------------------------------------------------------------------------------- identity */
 
-static void command_copy(char command[WIRE_NAME_BYTES], const char *text, size_t length) {
+/* For a terminal, a log and JSON: printable ASCII, everything else a question mark. */
+static void text_copy(char *to, size_t bytes, const char *text, size_t length) {
     size_t n = 0;
 
-    for (; n < length && n < WIRE_NAME_BYTES - 1 && text[n]; n++)
-        command[n] = text[n] >= 0x20 && text[n] < 0x7f ? text[n] : '?';
-    command[n] = '\0';
+    for (; n < length && n < bytes - 1 && text[n]; n++)
+        to[n] = text[n] >= 0x20 && text[n] < 0x7f ? text[n] : '?';
+    to[n] = '\0';
 }
 
 /* For people only: empty where /proc does not tell. */
@@ -33,7 +34,7 @@ static void command_read(char command[WIRE_NAME_BYTES], pid_t pid) {
     *command = '\0';
     snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
     if (!text_read(text, sizeof(text), path))
-        command_copy(command, text, strcspn(text, "\n"));
+        text_copy(command, WIRE_NAME_BYTES, text, strcspn(text, "\n"));
 }
 
 static int identity_read(int socket, struct ClientIdentity *identity, int *pidfdp, struct Error *error) {
@@ -306,12 +307,20 @@ static void session_hello(struct Session *session, uint64_t id, const Wasmpool__
     }
     link_greet(&session->link);
     if (*hello->name)
-        command_copy(client->identity.command, hello->name, strlen(hello->name));
+        text_copy(client->identity.command, WIRE_NAME_BYTES, hello->name, strlen(hello->name));
     session_enter(session, SESSION_UNACKED);
     session_log(session, LOG_LEVEL_DEBUG, "client-welcomed", NULL);
     answer_welcome(&session->answer, id, client->id, &session->server->pool.limits, client->table_fd,
                    LEASE_ENTRIES_MAX);
     session_send(session);
+}
+
+static void session_hear_tracking(struct Session *session, const Wasmpool__Tracking *said) {
+    struct ClientTracking *tracking = &session->client->tracking;
+
+    tracking->said = true;
+    tracking->way = said->way;
+    text_copy(tracking->why, TRACKING_WHY_BYTES, said->why, strlen(said->why));
 }
 
 static void session_open_slab(struct Session *session, uint64_t id, const Wasmpool__OpenSlab *asked) {
@@ -325,6 +334,8 @@ static void session_open_slab(struct Session *session, uint64_t id, const Wasmpo
         session_cut_off(session, id, "asked for a slab before it acknowledged the last message with an fd");
         return;
     }
+    if (asked->tracking)
+        session_hear_tracking(session, asked->tracking);
     wire_shape_get(&shape, asked);
     client_measure(session->client);
     client_follow_cgroup(session->client);

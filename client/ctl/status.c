@@ -3,6 +3,7 @@
 
 #include "client/ctl/text.h"
 #include "shared/lease.h"
+#include "shared/tracking.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -61,6 +62,18 @@ static void status_print_trims(const Wasmpool__StatusReport *report) {
     printf("\n");
 }
 
+static void status_print_trackings(const Wasmpool__StatusReport *report) {
+    char why[TEXT_BYTES];
+
+    for (size_t i = 0; i < report->n_trackings; i++) {
+        const Wasmpool__TrackingUse *use = report->trackings[i];
+
+        if (use->tracking)
+            printf("%-12s %s, %" PRIu64 " connections: %s\n", i ? "" : "tracking", tracker_way_name(use->tracking->way),
+                   use->connections, text_clean(why, use->tracking->why));
+    }
+}
+
 static void status_print(const Wasmpool__StatusReport *report) {
     char buffer[TEXT_BYTES];
 
@@ -77,6 +90,7 @@ static void status_print(const Wasmpool__StatusReport *report) {
     status_print_trims(report);
     printf("cgroups      %" PRIu64 " of workers, and above; %" PRIu64 " limit memory\n", report->cgroups,
            report->cgroups_limited);
+    status_print_trackings(report);
     status_print_kinds(report);
     status_print_limits(report);
     status_print_features(report);
@@ -138,9 +152,24 @@ static json_t *status_trims_json(const Wasmpool__StatusReport *report) {
     return object;
 }
 
+static json_t *status_trackings_json(const Wasmpool__StatusReport *report) {
+    json_t *object = json_object();
+    char why[TEXT_BYTES];
+
+    for (size_t i = 0; i < report->n_trackings; i++) {
+        const Wasmpool__TrackingUse *use = report->trackings[i];
+
+        if (use->tracking)
+            json_object_set_new(object, tracker_way_name(use->tracking->way),
+                                json_pack("{sI ss}", "connections", (json_int_t)use->connections, "why",
+                                          text_clean(why, use->tracking->why)));
+    }
+    return object;
+}
+
 static int status_print_json(const Wasmpool__StatusReport *report, struct wasmpool_error *error) {
     char version[TEXT_BYTES];
-    json_t *root = json_pack("{ss sI sI sI sI sI sI sI sI sI sI sI sI so so so so sI sI sI sI sI}", "version",
+    json_t *root = json_pack("{ss sI sI sI sI sI sI sI sI sI sI sI sI so so so so so sI sI sI sI sI}", "version",
                              text_clean(version, report->version), "pid", (json_int_t)report->pid, "uptime_ms",
                              (json_int_t)report->uptime_ms, "connections", (json_int_t)report->connections,
                              "connections_max", (json_int_t)report->connections_max, "disconnected",
@@ -149,7 +178,8 @@ static int status_print_json(const Wasmpool__StatusReport *report, struct wasmpo
                              (json_int_t)report->refused, "cut_off", (json_int_t)report->cut_off, "grants",
                              (json_int_t)report->grants, "granted_most", (json_int_t)report->granted_most, "kinds",
                              status_kinds_json(report), "limits", status_limits_json(report), "features",
-                             status_features_json(report), "trims", status_trims_json(report), "cgroups",
+                             status_features_json(report), "trims", status_trims_json(report), "tracking",
+                             status_trackings_json(report), "cgroups",
                              (json_int_t)report->cgroups, "cgroups_limited", (json_int_t)report->cgroups_limited,
                              "images", (json_int_t)report->images, "image_bytes", (json_int_t)report->image_bytes,
                              "image_bytes_max", (json_int_t)report->image_bytes_max);

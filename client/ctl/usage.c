@@ -3,6 +3,7 @@
 
 #include "client/ctl/text.h"
 #include "shared/lease.h"
+#include "shared/tracking.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -57,7 +58,7 @@ static const char *use_text(char buffer[TEXT_BYTES], uint64_t use, uint64_t max)
     return buffer;
 }
 
-static const char *resident_text(char buffer[TEXT_BYTES], uint64_t use, uint64_t max) {
+static const char *size_text(char buffer[TEXT_BYTES], uint64_t use, uint64_t max) {
     char bytes[TEXT_BYTES], quota[TEXT_BYTES];
 
     snprintf(buffer, TEXT_BYTES, "%.24s/%.24s", text_size(bytes, use), max ? text_size(quota, max) : "-");
@@ -120,32 +121,34 @@ static const char *user_name(char buffer[TEXT_BYTES], uint32_t uid) {
 }
 
 static void user_print_head(void) {
-    printf("%6s %-12s %6s %11s %14s %14s %14s %16s %8s %8s\n", "UID", "NAME", "WEIGHT", "CONNECTIONS", "MEMORIES", "TABLES",
-           "INSTANCES", "RESIDENT", "FDS", "IMAGES");
+    printf("%6s %-12s %6s %11s %14s %14s %14s %16s %8s %8s %16s\n", "UID", "NAME", "WEIGHT", "CONNECTIONS", "MEMORIES", "TABLES",
+           "INSTANCES", "RESIDENT", "FDS", "IMAGES", "IMAGE BYTES");
 }
 
 static void user_print_row(const Wasmpool__UserRow *row) {
     char name[TEXT_BYTES], connections[TEXT_BYTES], resident[TEXT_BYTES], fds[TEXT_BYTES], images[TEXT_BYTES];
+    char bytes[TEXT_BYTES];
     struct UsageKinds kinds = user_kinds(row);
 
     printf("%6" PRIu32 " %-12s %6" PRIu64 " %11s", row->uid, user_name(name, row->uid), row->weight,
            use_text(connections, row->connections, row->connections_max));
-    use_print(&kinds, resident_text(resident, row->resident_bytes, row->resident_bytes_max),
+    use_print(&kinds, size_text(resident, row->resident_bytes, row->resident_bytes_max),
               use_text(fds, row->fds, row->fds_max), use_text(images, row->images, row->images_max));
-    putchar('\n');
+    printf(" %16s\n", size_text(bytes, row->image_bytes, row->image_bytes_max));
 }
 
 static json_t *user_row_json(const Wasmpool__UserRow *row) {
     struct UsageKinds kinds = user_kinds(row);
     char name[TEXT_BYTES];
 
-    return json_pack("{sI ss sI sI sI so sI sI sI sI sI sI}", "uid", (json_int_t)row->uid, "name",
+    return json_pack("{sI ss sI sI sI so sI sI sI sI sI sI sI sI}", "uid", (json_int_t)row->uid, "name",
                      user_name(name, row->uid), "weight", number_json(row->weight), "connections", number_json(row->connections),
                      "connections_max", number_json(row->connections_max), "kinds", kinds_json(&kinds),
                      "resident_bytes", number_json(row->resident_bytes), "resident_bytes_max",
                      number_json(row->resident_bytes_max), "fds", number_json(row->fds), "fds_max",
                      number_json(row->fds_max), "images", number_json(row->images), "images_max",
-                     number_json(row->images_max));
+                     number_json(row->images_max), "image_bytes", number_json(row->image_bytes), "image_bytes_max",
+                     number_json(row->image_bytes_max));
 }
 
 static void user_add_row(struct UsageOutput *output, const Wasmpool__UserRow *row) {
@@ -195,8 +198,8 @@ static struct UsageKinds client_kinds(const Wasmpool__ClientRow *row) {
 }
 
 static void client_print_head(void) {
-    printf("%10s %8s %6s %-16s %14s %14s %14s %16s %8s %8s %7s\n", "CONNECTION", "PID", "UID", "COMMAND", "MEMORIES",
-           "TABLES", "INSTANCES", "RESIDENT", "FDS", "IMAGES", "WAITING");
+    printf("%10s %8s %6s %-16s %14s %14s %14s %16s %8s %8s %8s %7s\n", "CONNECTION", "PID", "UID", "COMMAND", "MEMORIES",
+           "TABLES", "INSTANCES", "RESIDENT", "FDS", "IMAGES", "TRACKING", "WAITING");
 }
 
 static void client_print_row(const Wasmpool__ClientRow *row) {
@@ -205,18 +208,28 @@ static void client_print_row(const Wasmpool__ClientRow *row) {
 
     printf("%10" PRIu64 " %8" PRIu32 " %6" PRIu32 " %-16s", row->connection, row->pid, row->uid,
            text_clean(command, row->command));
-    use_print(&kinds, resident_text(resident, row->resident_bytes, row->resident_bytes_max),
+    use_print(&kinds, size_text(resident, row->resident_bytes, row->resident_bytes_max),
               use_text(fds, row->fds, row->fds_max), use_text(images, row->images, row->images_max));
-    printf(" %7" PRIu64 "%s\n", row->waiting, row->disconnected ? " (disconnected)" : "");
+    printf(" %8s %7" PRIu64 "%s\n", row->tracking ? tracker_way_name(row->tracking->way) : "-", row->waiting, row->disconnected ? " (disconnected)" : "");
+}
+
+/* null: it has not said. */
+static json_t *client_tracking_json(const Wasmpool__ClientRow *row) {
+    char why[TEXT_BYTES];
+
+    if (!row->tracking)
+        return json_null();
+    return json_pack("{ss ss}", "way", tracker_way_name(row->tracking->way), "why", text_clean(why, row->tracking->why));
 }
 
 static json_t *client_row_json(const Wasmpool__ClientRow *row) {
     struct UsageKinds kinds = client_kinds(row);
     char command[TEXT_BYTES];
 
-    return json_pack("{sI sI sI ss sb so sI sI sI sI sI sI sI}", "connection", number_json(row->connection), "pid",
+    return json_pack("{sI sI sI ss sb so so sI sI sI sI sI sI sI}", "connection", number_json(row->connection), "pid",
                      (json_int_t)row->pid, "uid", (json_int_t)row->uid, "command", text_clean(command, row->command),
-                     "disconnected", (int)row->disconnected, "kinds", kinds_json(&kinds), "waiting",
+                     "disconnected", (int)row->disconnected, "kinds", kinds_json(&kinds), "tracking",
+                     client_tracking_json(row), "waiting",
                      number_json(row->waiting), "resident_bytes", number_json(row->resident_bytes),
                      "resident_bytes_max", number_json(row->resident_bytes_max), "fds", number_json(row->fds),
                      "fds_max", number_json(row->fds_max), "images", number_json(row->images), "images_max",

@@ -2,6 +2,7 @@
 
 /* wasmpoolctl, as people and programs call it. */
 
+#include "client/pool.h"
 #include "tests/e2e/ctl.h"
 
 RIG_SUITE(ctl);
@@ -11,6 +12,17 @@ static const char *text(const json_t *object, const char *name) {
 
     cr_assert(json_is_string(value), "there is no text '%s'", name);
     return json_string_value(value);
+}
+
+/* How the worker says that it learns of writes. */
+static void expect_tracking(const json_t *root, struct wasmpool *pool) {
+    const struct Tracker *tracker = pool_tracker(pool);
+    const char *way = tracker_way_name(tracker ? tracker->way : TRACKER_NONE);
+    const json_t *trackings = json_object_get(root, "tracking");
+
+    expect_eq(json_object_size(trackings), 1);
+    expect_eq(number(json_object_get(trackings, way), "connections"), 1);
+    expect_str(text(json_object_get(trackings, way), "why"), pool->tracker.why);
 }
 
 Test(ctl, status_in_json_is_what_the_daemon_is) {
@@ -38,6 +50,7 @@ Test(ctl, status_in_json_is_what_the_daemon_is) {
     expect_eq(number(json_object_get(root, "limits"), "total_memories"), 1000);
     expect_eq(json_is_true(json_object_get(root, "features")), false);
     cr_assert(json_object_size(json_object_get(root, "features")) >= 4);
+    expect_tracking(root, worker.pool);
     json_decref(root);
     for (int i = 0; i < 3; i++)
         wasmpool_deallocate_module(&held[i]);

@@ -44,6 +44,17 @@ static void hold_as_a_stranger(void *argument) {
     worker_close(&worker);
 }
 
+/* A process that changed its uid may not look at its own pages, and says so. */
+static void expect_tracks_nothing(void) {
+    const char *arguments[] = {"wasmpoolctl", "--socket", rig.daemon.admin, "clients", "--json", NULL};
+    char *output;
+
+    expect_eq(host_run(arguments, 0, &output, NULL), 0);
+    expect_says(output, "\"way\": \"none\"");
+    expect_says(output, "\"why\": \"/proc/self/pagemap may not be read");
+    free(output);
+}
+
 Test(user, of_each_slot_is_shown) {
     struct Steps *steps;
     struct PeerStatus status;
@@ -65,6 +76,7 @@ Test(user, of_each_slot_is_shown) {
               0);
     expect_says(output, " 12345 fleet ");
     free(output);
+    expect_tracks_nothing();
     steps->ends = true;
     expect_eq(host_join(pid), 0);
     rig_expect_nothing_granted();

@@ -2,6 +2,7 @@
 
 /* Packets that are no messages, or not the ones that the daemon knows. */
 
+#include "shared/tracking.h"
 #include "tests/support/rig.h"
 
 #include <stdio.h>
@@ -403,5 +404,73 @@ Test(packet, of_another_major_version_is_refused_with_both_named) {
     rig_open(NULL);
     rig_attack(send_other_major, rig.daemon.socket);
     rig_attack(send_other_major, rig.daemon.admin);
+    rig_close();
+}
+
+/* ------------------------------------------------------------------------------------------------ texts */
+
+#define TELLERS 70 /* more than a page of `wasmpoolctl clients` has */
+
+/* With the longest name, and a reason that is longer than there is room for, and no text. */
+static void tell_nonsense(void *argument) {
+    static struct Peer peers[TELLERS];
+    static char name[WIRE_NAME_BYTES], why[4 * TRACKING_WHY_BYTES];
+    Wasmpool__Tracking tracking = WASMPOOL__TRACKING__INIT;
+    struct Shape shape = peer_shape(KIND_INSTANCE, 1);
+    Wasmpool__OpenSlab open_slab = WASMPOOL__OPEN_SLAB__INIT;
+    WireMessage message = WIRE_MESSAGE(2, OPEN_SLAB, open_slab, &open_slab);
+    _Atomic bool *told = argument;
+    struct WirePacket packet;
+
+    memset(name, 'n', sizeof(name) - 1);
+    memset(why, '\x1b', sizeof(why) - 1);
+    wire_shape_put(&open_slab, &shape);
+    open_slab.tracking = &tracking;
+    tracking.way = UINT32_MAX;
+    tracking.why = why;
+    for (int i = 0; i < TELLERS; i++) {
+        peer_connect(&peers[i], rig.daemon.socket);
+        peer_hello_as(&peers[i], name);
+        host_demand(!peer_send(&peers[i], &message), "nothing was sent");
+        peer_expect(&peers[i], 2, WASMPOOL__PACKET__BODY_SLAB_OPENED, &packet);
+        wire_packet_deinit(&packet);
+    }
+    told[0] = true;
+    host_demand(host_await(told[1], RIG_AWAIT_MS), "nobody said to end");
+    for (int i = 0; i < TELLERS; i++)
+        peer_goodbye(&peers[i]);
+}
+
+static unsigned count(const char *text, const char *part) {
+    unsigned n = 0;
+
+    while ((text = strstr(text, part))) {
+        text += strlen(part);
+        n++;
+    }
+    return n;
+}
+
+Test(packet, that_says_nonsense_of_its_client_shows_it_fit_for_a_terminal) {
+    const char *arguments[] = {"wasmpoolctl", "--socket", NULL, "clients", "--json", NULL};
+    char *output, expected[TRACKING_WHY_BYTES + 16];
+    _Atomic bool *told = host_share(2 * sizeof(*told));
+    pid_t pid;
+
+    rig_open(NULL);
+    arguments[2] = rig.daemon.admin;
+    pid = host_fork(tell_nonsense, (void *)told);
+    cr_assert(host_await(told[0], RIG_AWAIT_MS), "not all have said it");
+    expect_eq(host_run(arguments, 0, &output, NULL), 0);
+    strcpy(expected, "\"why\": \"");
+    memset(expected + strlen(expected), '?', TRACKING_WHY_BYTES - 1);
+    strcpy(expected + strlen("\"why\": \"") + TRACKING_WHY_BYTES - 1, "\"");
+    expect_eq(count(output, expected), TELLERS);
+    expect_eq(count(output, "\"way\": \"unknown\""), TELLERS);
+    free(output);
+    told[1] = true;
+    expect_eq(host_join(pid), 0);
+    rig_expect_sound();
+    host_unshare((void *)told, 2 * sizeof(*told));
     rig_close();
 }

@@ -104,14 +104,14 @@ void peer_ack(struct Peer *peer) {
     peer_send(peer, &(WireMessage)WIRE_MESSAGE(0, ACK, ack, &ack));
 }
 
-void peer_hello(struct Peer *peer) {
+void peer_hello_as(struct Peer *peer, const char *name) {
     Wasmpool__Hello hello = WASMPOOL__HELLO__INIT;
     WireMessage message = WIRE_MESSAGE(++peer->next_id, HELLO, hello, &hello);
     struct WirePacket packet;
 
     hello.major = WIRE_MAJOR;
     hello.minor = WIRE_MINOR;
-    hello.name = "peer";
+    hello.name = (char *)name;
     peer_send(peer, &message);
     peer_expect(peer, message.id, WASMPOOL__PACKET__BODY_WELCOME, &packet);
     peer->connection = packet.message->welcome->connection;
@@ -124,6 +124,10 @@ void peer_hello(struct Peer *peer) {
         peer_ack(peer);
     }
     wire_packet_deinit(&packet);
+}
+
+void peer_hello(struct Peer *peer) {
+    peer_hello_as(peer, "peer");
 }
 
 void peer_open(struct Peer *peer, const char *path) {

@@ -32,6 +32,7 @@ struct PeerSlab {
 /* Connect, and say nothing yet. */
 void peer_connect(struct Peer *peer, const char *path);
 /* Hello, Welcome and Ack on a connected socket. */
+void peer_hello_as(struct Peer *peer, const char *name);
 void peer_hello(struct Peer *peer);
 void peer_open(struct Peer *peer, const char *path);
 /* Close and unmap everything without a word. NULL's fine half-built, idempotent. */
