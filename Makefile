@@ -615,6 +615,10 @@ $(BUILD)/tests/client/test-injection: override LDFLAGS += $(injected_calls:%=-Wl
 # Where what the library asks of the heap is counted.
 $(BUILD)/tests/client/test-handle: override LDFLAGS += -Wl,--wrap=aligned_alloc,--wrap=free
 
+# Where the kernel lies about written pages, and where what is asked of it is counted.
+$(BUILD)/tests/client/test-tracker-failure: override LDFLAGS += -Wl,--wrap=ioctl,--wrap=getrusage
+$(BUILD)/tests/client/test-request: override LDFLAGS += -Wl,--wrap=madvise
+
 # Where a test acts between the steps of who waits: see tests/client/waiter.h.
 $(addprefix $(BUILD)/tests/client/,test-demand test-wait): override LDFLAGS += -Wl,--wrap=lease_wait,--wrap=pthread_cond_init
 

@@ -182,3 +182,14 @@ Test(lease, a_table_is_a_page_of_header_and_a_cache_line_for_each_slot) {
     for (int i = 0; i < 4; i++)
         expect_str(lease_word_name(lease_load(&room.table.entries[i])), "vacant");
 }
+
+Test(lease, ways_to_reset_have_a_word_and_a_reason_each) {
+    for (uint32_t way = 0; way < LEASE_RESET_N; way++) {
+        cr_assert(*lease_reset_name(way) && *lease_reset_why(way), "of way %u nothing is said", way);
+        for (uint32_t other = 0; other < way; other++)
+            cr_assert(strcmp(lease_reset_name(way), lease_reset_name(other)) &&
+                          strcmp(lease_reset_why(way), lease_reset_why(other)),
+                      "of ways %u and %u the same is said", way, other);
+    }
+    expect_str(lease_reset_name(LEASE_RESET_N), "unknown");
+}
