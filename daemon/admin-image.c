@@ -7,6 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A client's name for an image that has a row. */
+struct ImageName {
+    uint32_t id;
+    size_t place;
+};
+
 struct ImageWalk {
     bool full;
     size_t n_rows;
@@ -14,6 +20,8 @@ struct ImageWalk {
     Wasmpool__ImageRow *pointers[ADMIN_IMAGE_ROWS_MAX];
     Wasmpool__ImageRow rows[ADMIN_IMAGE_ROWS_MAX];
     size_t n_slots; /* looked at */
+    size_t n_names;
+    struct ImageName names[ADMIN_IMAGE_ROWS_MAX]; /* of one client, by id */
     Wasmpool__ResetUse resets[ADMIN_IMAGE_ROWS_MAX][LEASE_RESET_N], *reset_pointers[ADMIN_IMAGE_ROWS_MAX][LEASE_RESET_N];
 };
 
@@ -70,34 +78,46 @@ static void image_walk_fill_row(struct ImageWalk *walk, size_t i, uint64_t now_m
 
 /* ------------------------------------------------------------------------------------------------ resets */
 
-static const struct ImageUse *image_use_of(const struct Client *client, uint32_t id) {
-    const struct ImageUse *use = id ? client->image_uses : NULL;
+static int image_name_compare(const void *a, const void *b) {
+    const struct ImageName *x = a, *y = b;
 
-    while (use && use->id != id)
-        use = use->next;
-    return use;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+/* Once for each client, since it may have many slots and use many images. */
+static void image_walk_name(struct ImageWalk *walk, const struct Client *client) {
+    walk->n_names = 0;
+    for (const struct ImageUse *use = client->image_uses; use; use = use->next) {
+        size_t place = image_walk_find(walk, use->image);
+
+        if (place < walk->n_rows && walk->images[place] == use->image)
+            walk->names[walk->n_names++] = (struct ImageName){use->id, place};
+    }
+    qsort(walk->names, walk->n_names, sizeof(walk->names[0]), image_name_compare);
 }
 
 /* What the client says of the slot may be anything. */
-static void image_walk_add_slot(struct ImageWalk *walk, const struct Slab *slab, uint32_t slot) {
-    struct LeaseEntry *entry = slab_entry(slab, slot);
-    const struct ImageUse *use = image_use_of(slab->client, atomic_load(&entry->image));
+static void image_walk_add_slot(struct ImageWalk *walk, struct LeaseEntry *entry) {
+    const struct ImageName asked = {.id = atomic_load(&entry->image)};
+    const struct ImageName *name =
+        bsearch(&asked, walk->names, walk->n_names, sizeof(walk->names[0]), image_name_compare);
     uint32_t reset = atomic_load(&entry->reset), way = lease_reset_way(reset);
-    size_t place = use ? image_walk_find(walk, use->image) : walk->n_rows;
 
-    if (place == walk->n_rows || walk->images[place] != use->image || way >= LEASE_RESET_N)
+    if (!name || way >= LEASE_RESET_N)
         return;
-    walk->resets[place][way].slots++;
-    walk->resets[place][way].pages += lease_reset_pages(reset);
-    walk->resets[place][way].ns += lease_reset_ns(reset);
+    walk->resets[name->place][way].slots++;
+    walk->resets[name->place][way].pages += lease_reset_pages(reset);
+    walk->resets[name->place][way].ns += lease_reset_ns(reset);
 }
 
 static void image_walk_add_slots(struct ImageWalk *walk, const struct Pool *pool) {
-    for (const struct Client *client = pool->clients; client; client = client->next)
-        for (const struct Slab *slab = client->image_uses ? client->slabs : NULL; slab; slab = slab->next)
+    for (const struct Client *client = pool->clients; client; client = client->next) {
+        image_walk_name(walk, client);
+        for (const struct Slab *slab = walk->n_names ? client->slabs : NULL; slab; slab = slab->next)
             for (uint32_t i = 0; slab->shape.kind == KIND_MEMORY && i < slab->shape.count; i++)
                 if (slab->records[i].granted && walk->n_slots++ < ADMIN_IMAGE_SLOTS_MAX)
-                    image_walk_add_slot(walk, slab, i);
+                    image_walk_add_slot(walk, slab_entry(slab, i));
+    }
 }
 
 static void image_walk_fill_resets(struct ImageWalk *walk, const struct Pool *pool) {
