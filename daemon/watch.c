@@ -42,7 +42,8 @@ static void psi_on_event(uv_poll_t *poll, int status, int events) {
 
     (void)events;
     if (status < 0) {
-        log_event(LOG_LEVEL_WARNING, "psi-lost", "why=%s, ignoring", uv_strerror(status));
+        log_event(LOG_LEVEL_WARNING, "psi-lost", "why=%s, looking at it now and then", uv_strerror(status));
+        watch->server->features.psi_trigger = false;
         return;
     }
     pressure_relieve_host(&watch->server->pool, now_ms);
