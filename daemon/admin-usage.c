@@ -2,6 +2,7 @@
 #include "daemon/admin-usage.h"
 
 #include "daemon/client.h"
+#include "daemon/image-room.h"
 #include "daemon/slab.h"
 #include "daemon/user.h"
 

@@ -2,6 +2,7 @@
 #include "daemon/change.h"
 
 #include "daemon/client.h"
+#include "daemon/image-room.h"
 #include "daemon/log.h"
 
 #include <inttypes.h>

@@ -2,6 +2,7 @@
 #include "daemon/client.h"
 
 #include "daemon/grant.h"
+#include "daemon/image-room.h"
 #include "daemon/reclaim.h"
 #include "daemon/slab.h"
 #include "daemon/user.h"

@@ -29,14 +29,7 @@ struct Client;
 struct Pool;
 struct User;
 
-#define IMAGES_SEALING_MAX 2  /* at a time: libuv has four threads, and punches want some of them */
-/* How long one may be filled before it makes room for others: ten times what a client itself allows for. */
-#define IMAGE_FILL_MS 10000
-#define IMAGE_FILL_BYTES_PER_MS (UINT64_C(10) << 10)
-/* Of the pool's images_max and image_bytes_max one user has so much by default: some is left for the second, whatever
- * the first does. */
-#define IMAGE_USER_PART 2
-#define IMAGES_CLOSING_MAX 16 /* dropped ones that are still open: their pages go back off the loop */
+#define IMAGES_SEALING_MAX 2 /* at a time: libuv has four threads, and punches want some of them */
 
 enum ImageState { IMAGE_FILLING, IMAGE_WAITING, IMAGE_SEALING, IMAGE_SEALED };
 
@@ -106,17 +99,8 @@ int image_release(struct Client *client, uint32_t id, struct Error *error);
 /* The client ends: all of them. Idempotent. */
 void images_leave(struct Client *client);
 
-/* Drop one: that has been FILLING for too long, or the one that was used least recently of those without users; of one
- * user's, unless that is NULL. False: none. */
-bool images_evict(struct Pool *pool, const struct User *user);
-
-/* What a user may have of a bound of the pool's. */
-static inline uint64_t image_user_bound(uint64_t quota, uint64_t max) {
-    return quota ? quota : max - max / IMAGE_USER_PART;
-}
-
-/* After the bounds were lowered: drop what is beyond them and has no users. */
-void images_fit(struct Pool *pool);
+/* Drop it, unless image_run may be at it, and refund what it was charged. */
+void image_free(struct Image *image);
 
 /* Drop all. There must be no clients any more. */
 void images_deinit(struct Pool *pool);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
-#include "daemon/image.h"
+#include "daemon/image-room.h"
 #include "tests/daemon/core.h"
 
 #include <errno.h>
