@@ -272,7 +272,8 @@ int demand_refill(struct Shelf *shelf, uint64_t deadline_ns, struct wasmpool_err
     int r;
 
     if (!pool_lock_until(shelf->pool, demand_deadline_ns(deadline_ns)))
-        return error_set(failure(error), ERROR_UNAVAILABLE, "other threads keep asking for more until after the deadline");
+        return error_set(failure(error), ERROR_UNAVAILABLE,
+                         "other threads keep asking for more until after the deadline");
     r = demand_refill_locked(shelf, error);
     pool_unlock(shelf->pool);
     return r;
@@ -344,7 +345,8 @@ static int demand_await_locked(struct Shelf *shelf, struct LeaseTable **tablep, 
     return r == ERROR_LIMIT || (r == ERROR_UNAVAILABLE && pool->connection->ended) ? 0 : r;
 }
 
-int demand_await(struct Shelf *shelf, uint64_t deadline_ns, struct LeaseTable **tablep, uint32_t *seenp, struct wasmpool_error *error) {
+int demand_await(struct Shelf *shelf, uint64_t deadline_ns, struct LeaseTable **tablep, uint32_t *seenp,
+                 struct wasmpool_error *error) {
     struct wasmpool *pool = shelf->pool;
     int r;
 

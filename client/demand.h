@@ -6,7 +6,8 @@
  *
  * What was granted shows in the words of the lease table, and is collected from there. Only slabs that have room for
  * more grants are looked at, the roomy ones: first the one that was asked, and all of them only when the header's futex
- * has changed, which tells of grants outside of answers. A process with many slots, all granted, pays nothing for them. */
+ * has changed, which tells of grants outside of answers. A process with many slots, all granted, pays nothing for them.
+ */
 
 #include "client/shelf.h"
 
@@ -23,7 +24,8 @@ int demand_refill(struct Shelf *shelf, uint64_t deadline_ns, struct wasmpool_err
 void demand_hint(struct Shelf *shelf, struct Slab *slab);
 
 /* Positive outcome of demand_await. */
-enum { DEMAND_E_BUSY = 1 }; /* another thread talks with the owner: the first in the queue is nudged when it has ended */
+/* Another thread talks with the owner: the first in the queue is nudged when it has ended. */
+enum { DEMAND_E_BUSY = 1 };
 
 /* For who waits: see that the owner knows how many wait, and serve them with what has come. *tablep is the lease table
  * whose futex, as it was, then is to be waited for. Waits for nobody. BUSY. Errors: UNAVAILABLE, ... */

@@ -14,8 +14,8 @@
 
 struct Connection;
 
-/* That a connection of ours uses an image of the daemon's. The connection and the image have a reference each: whichever
- * goes first leaves it to the other, and the daemon is told when there is an occasion. */
+/* That a connection of ours uses an image of the daemon's. The connection and the image have a reference each:
+ * whichever goes first leaves it to the other, and the daemon is told when there is an occasion. */
 struct ImageUse {
     struct ImageUse *next; /* of its connection */
     const struct Connection *connection; /* to be told apart from others only */
@@ -87,8 +87,8 @@ struct ImagePiece {
     const uint8_t *source; /* NULL: zero */
 };
 
-/* The piece that begins at `from`, and ends at `to` at the latest. `*nextp` is the extent to begin at, 0 at first; calls
- * with rising `from` share it. */
+/* The piece that begins at `from`, and ends at `to` at the latest. `*nextp` is the extent to begin at, 0 at first;
+ * calls with rising `from` share it. */
 struct ImagePiece image_find(const struct Image *image, uint64_t from, uint64_t to, uint32_t *nextp);
 
 /* Write what the memory at `base` has in [from, to) by its image, which may be NULL: zero where the image has nothing,

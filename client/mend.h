@@ -2,9 +2,9 @@
 #ifndef CLIENT_MEND_H
 #define CLIENT_MEND_H
 
-/* Make bytes what they were by writing only those that differ. Where few do, and more are looked at than the first level
- * of cache holds, that takes half the time of writing all, since lines that are only read need not be written back; where
- * most do it takes twice the time. Whoever calls measures. Needs AVX-512 or AVX2; writes all without. */
+/* Make bytes what they were by writing only those that differ. Where few do, and more are looked at than the first
+ * level of cache holds, that takes half the time of writing all, since lines that are only read need not be written
+ * back; where most do it takes twice the time. Whoever calls measures. Needs AVX-512 or AVX2; writes all without. */
 
 #include <stddef.h>
 #include <stdint.h>

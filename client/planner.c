@@ -20,8 +20,8 @@ static void average(_Atomic uint32_t *value, uint64_t sample) {
     store(value, before ? (before * (PLANNER_WEIGHT - 1) + sample) / PLANNER_WEIGHT : sample);
 }
 
-/* Of times, some of which are a thousand times too long, for who was interrupted: one counts as twice the average at most,
- * and if the average is one of those the first that is not makes up for it. */
+/* Of times, some of which are a thousand times too long, for who was interrupted: one counts as twice the average at
+ * most, and if the average is one of those the first that is not makes up for it. */
 static void average_ns(_Atomic uint32_t *value, uint64_t sample) {
     uint64_t before = load(value);
 

@@ -10,8 +10,9 @@
  *    COUNT, SCAN --> WHOLE --> COUNT   where most pages are hot, all are written without asking anything; after some
  *                        time it is tried again, less and less often
  *
- * One reset in PLANNER_EVERY of each slot (in more, where it costs too much) is timed and told here, and each scan; the others touch nothing that threads
- * share. What is written in turns has no lock: of two that decide at once one is forgotten. */
+ * One reset in PLANNER_EVERY of each slot (in more, where it costs too much) is timed and told here, and each scan; the
+ * others touch nothing that threads share. What is written in turns has no lock: of two that decide at once one is
+ * forgotten. */
 
 #include "client/tracker.h"
 #include "shared/lease.h"

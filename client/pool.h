@@ -43,7 +43,8 @@ struct wasmpool {
     struct Slab *spares;           /* records of unmapped slabs */
     uint32_t n_slabs, n_mapped;
     _Atomic bool is_untended;       /* see pool_defer */
-    /* What was written, and how slots are reset: see tracker.h. Tried when it is needed first, under a lock of its own. */
+    /* What was written, and how slots are reset: see tracker.h. Tried when it is needed first, under a lock of its own.
+     */
     pthread_mutex_t tracker_lock;
     _Atomic bool tracker_tried;
     struct Tracker tracker;
@@ -64,8 +65,8 @@ static inline int pool_check(const struct wasmpool *pool, struct wasmpool_error 
                      "this allocator belongs to the parent process; a forked child opens its own");
 }
 
-/* Take the lock, and give up neither it nor what the daemon is asked for under it before deadline_ns (CLOCK_MONOTONIC; 0:
- * for as long as it takes). False: another has it all that time. */
+/* Take the lock, and give up neither it nor what the daemon is asked for under it before deadline_ns (CLOCK_MONOTONIC;
+ * 0: for as long as it takes). False: another has it all that time. */
 bool pool_lock_until(struct wasmpool *pool, uint64_t deadline_ns);
 
 /* Let the lock go, and do what was left for its holder. */

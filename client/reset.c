@@ -39,9 +39,9 @@ int reset_empty(struct Taken *taken) {
 
 /* ------------------------------------------------------------------------------------------------ what exists */
 
-/* Restore those of the slot's pages that exist, from `done` on, as long as they are at most *keep bytes, which are so many
- * less then. Returns the number of bytes up to which the slot is as the image says, or a negative errno. A hole where
- * the image has something can only come from outside (MADV_REMOVE); it costs nothing to look. */
+/* Restore those of the slot's pages that exist, from `done` on, as long as they are at most *keep bytes, which are so
+ * many less then. Returns the number of bytes up to which the slot is as the image says, or a negative errno. A hole
+ * where the image has something can only come from outside (MADV_REMOVE); it costs nothing to look. */
 static int64_t reset_extents(struct Taken *taken, const struct Image *image, uint64_t done, uint64_t used,
                              uint64_t *keep) {
     struct Slab *slab = taken->slab;
@@ -175,8 +175,8 @@ static void reset_begin_tracking(struct Taken *taken, const struct ResetAsk *ask
     track_age_least(track, planner_resets_for_scan(ask->planner));
 }
 
-/* Can no page have become hot? Where that is not asked for, it is now and then all the same, twice in a row, to know what
- * it would have saved. */
+/* Can no page have become hot? Where that is not asked for, it is now and then all the same, twice in a row, to know
+ * what it would have saved. */
 static bool reset_is_still(struct Track *track, enum LeaseReset way, struct PlannerSample *sample, bool timed) {
     uint64_t start_ns = timed ? clock_now_ns() : 0, before = track->count;
 
@@ -273,8 +273,8 @@ static int reset_hot(struct Taken *taken, const struct ResetAsk *ask, const stru
     return 0;
 }
 
-/* A slot that is not tracked yet, or of which too much was written to be told, is reset by what exists, and tracked from
- * then on. */
+/* A slot that is not tracked yet, or of which too much was written to be told, is reset by what exists, and tracked
+ * from then on. */
 static int reset_tracked(struct Taken *taken, const struct ResetAsk *ask, const struct Tracker *tracker,
                          enum LeaseReset way) {
     int r;
@@ -341,8 +341,9 @@ static bool reset_hot_private(struct Taken *taken, const struct ResetAsk *ask, c
     const struct Track *track = taken->slot->track;
     bool counts = tracker->way == TRACKER_COUNT && planner_way(ask->planner) != LEASE_RESET_SCAN;
 
-    return reset_is_tracked(taken, ask) && !reset_hot(taken, ask, tracker, counts ? LEASE_RESET_COUNT : LEASE_RESET_SCAN) &&
-           track->age && track->n_pages <= keep / host_page();
+    return reset_is_tracked(taken, ask) &&
+           !reset_hot(taken, ask, tracker, counts ? LEASE_RESET_COUNT : LEASE_RESET_SCAN) && track->age &&
+           track->n_pages <= keep / host_page();
 }
 
 /* The image that is asked for lies over it. What the slab has beneath is not resident, so that no room is needed to
@@ -475,8 +476,8 @@ int reset_switch(struct Taken *taken, const struct Image *image) {
     return reset_slot(taken, &(struct ResetAsk){.used = slot->image_end, .keep = UINT64_MAX});
 }
 
-/* Pages that do not exist yet are made in bulk, which costs a third of a fault for each. Where the kernel cannot, they are
- * made as they are written. */
+/* Pages that do not exist yet are made in bulk, which costs a third of a fault for each. Where the kernel cannot, they
+ * are made as they are written. */
 static void reset_populate(uint8_t *base, const struct Image *image) {
     for (uint32_t i = 0; i < image->n_extents; i++) {
         const struct ImageExtent *extent = &image->extents[i];

@@ -14,7 +14,8 @@
  *    what is private  of a large image that lies over its slots, copy-on-write (overlay.h): hot pages as above, or else
  *                     the kernel takes back all that was written to it, and what exists beside it is written
  *
- * and beyond keep_resident the pages go back to the kernel instead, as do those that are not used any more: see keep.h. */
+ * and beyond keep_resident the pages go back to the kernel instead, as do those that are not used any more: see keep.h.
+ */
 
 #include "client/image.h"
 #include "client/planner.h"
@@ -41,8 +42,8 @@ struct ResetAsk {
     uint64_t initial;          /* bytes to track, of those used */
 };
 
-/* Make the first `used` bytes of a taken slot what is asked. The slot's provenance and image say afterwards what became of
- * it. 0, or a negative errno: it is UNKNOWN then and must not be used. */
+/* Make the first `used` bytes of a taken slot what is asked. The slot's provenance and image say afterwards what became
+ * of it. 0, or a negative errno: it is UNKNOWN then and must not be used. */
 int reset_slot(struct Taken *taken, const struct ResetAsk *ask);
 
 /* What was just taken may have been taken back meanwhile: what is known of it then. */

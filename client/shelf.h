@@ -5,7 +5,8 @@
 /* A shelf: all slots of one shape that this process has, over all their slabs, and the idle ones in lanes.
  *
  * Taking and releasing is a lane's lock and one edge of the slot's word; neither makes a system call. Only empty lanes
- * lead to the slow path, under the pool's lock: see demand.h. Who then waits stands in the shelf's queue: see wait.h. */
+ * lead to the slow path, under the pool's lock: see demand.h. Who then waits stands in the shelf's queue: see wait.h.
+ */
 
 #include "client/lane.h"
 #include "client/wait.h"
@@ -74,7 +75,8 @@ bool shelf_has_idle(const struct Shelf *shelf);
  * before is found. */
 bool shelf_take_idle(struct Shelf *shelf, uint64_t image_id, struct Taken *taken);
 
-/* File new ones, chained by `next` in the order in which they are to lie, the lowest first, in the caller's own lane. */
+/* File new ones, chained by `next` in the order in which they are to lie, the lowest first, in the caller's own lane.
+ */
 void shelf_file(struct Shelf *shelf, struct Slot *chain);
 /* The number of the caller's lane. */
 uint8_t shelf_home(const struct Shelf *shelf);

@@ -48,8 +48,8 @@ struct Template *template_free(struct Template *template);
 void template_prepare(const struct wasmpool_module *module, bool names);
 
 /* The module's images, made when first asked for; *imagesp is NULL for a module that has none. The first pool that asks
- * shares them with other processes, if it can by deadline_ns (0: none); all pools of this process use the same from then
- * on, whatever becomes of that one. NULL as a pool shares nothing. 0, or -ENOMEM. */
+ * shares them with other processes, if it can by deadline_ns (0: none); all pools of this process use the same from
+ * then on, whatever becomes of that one. NULL as a pool shares nothing. 0, or -ENOMEM. */
 int template_images(struct wasmpool *pool, const struct wasmpool_module *module, uint64_t deadline_ns,
                     const struct Images **imagesp, struct wasmpool_error *error);
 

@@ -4,9 +4,10 @@
 
 /* What is known of the written pages of one slot, and of how to write them back.
  *
- * The first bytes of a slot, those that a memory begins with, are armed once and left so. A page that is written becomes
- * writable, and is *hot* from then on: it is made what it was at each reset, whether it was written again or not, and
- * costs no fault. Now and then the hot pages are armed again, so that those that are not used any more fall out.
+ * The first bytes of a slot, those that a memory begins with, are armed once and left so. A page that is written
+ * becomes writable, and is *hot* from then on: it is made what it was at each reset, whether it was written again or
+ * not, and costs no fault. Now and then the hot pages are armed again, so that those that are not used any more fall
+ * out.
  *
  * All that a new instance must find is then: armed and not hot, so never written, or hot, and written back. */
 

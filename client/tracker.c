@@ -43,7 +43,8 @@ int tracker_arm(const struct Tracker *tracker, uint8_t *base, uint64_t bytes) {
 static int runs_add(struct TrackerRun *runs, uint32_t most, uint32_t *np, const struct page_region *region,
                     uint64_t base) {
     uint64_t page = host_page();
-    uint32_t first = (uint32_t)((region->start - base) / page), pages = (uint32_t)((region->end - region->start) / page);
+    uint32_t first = (uint32_t)((region->start - base) / page);
+    uint32_t pages = (uint32_t)((region->end - region->start) / page);
     struct TrackerRun *last = *np ? &runs[*np - 1] : NULL;
 
     if (last && last->page + last->pages == first) {

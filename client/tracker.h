@@ -4,10 +4,10 @@
 
 /* Which pages of a mapping were written: what the kernel can tell of it, found by trying.
  *
- * A page that is armed (userfaultfd, asynchronous write protection) faults when it is first written and is writable from
- * then on; PAGEMAP_SCAN names the pages that are. Whoever wrote does not matter: another thread, a system call, a signal
- * handler. And each such fault moves the process' count of page faults (getrusage(2)): where that stands still, nothing
- * that was armed has been written, and there is nothing to scan for.
+ * A page that is armed (userfaultfd, asynchronous write protection) faults when it is first written and is writable
+ * from then on; PAGEMAP_SCAN names the pages that are. Whoever wrote does not matter: another thread, a system call, a
+ * signal handler. And each such fault moves the process' count of page faults (getrusage(2)): where that stands still,
+ * nothing that was armed has been written, and there is nothing to scan for.
  *
  * Neither sees what is written through another mapping or descriptor of the memfd, or through pages that were pinned
  * before (io_uring's registered buffers, RDMA), or taken away by MADV_REMOVE. Another process that writes into this one
@@ -34,7 +34,8 @@ struct TrackerRun {
 void tracker_init(struct Tracker *tracker, enum TrackerWay most);
 void tracker_deinit(struct Tracker *tracker);
 
-/* Prepare a mapping for being armed; all of it is as it was. Once for each mapping; again is harmless. 0 or negative errno.
+/* Prepare a mapping for being armed; all of it is as it was. Once for each mapping; again is harmless. 0 or negative
+ * errno.
  */
 int tracker_watch(const struct Tracker *tracker, uint8_t *base, uint64_t bytes);
 
@@ -42,8 +43,8 @@ int tracker_watch(const struct Tracker *tracker, uint8_t *base, uint64_t bytes);
  * negative errno: then some of it may be armed. */
 int tracker_arm(const struct Tracker *tracker, uint8_t *base, uint64_t bytes);
 
-/* The pages of a range that is armed that were written since, in order, at most `most` runs. *np is written on success. 0,
- * -E2BIG when there are more, or another negative errno. */
+/* The pages of a range that is armed that were written since, in order, at most `most` runs. *np is written on success.
+ * 0, -E2BIG when there are more, or another negative errno. */
 int tracker_scan(const struct Tracker *tracker, const uint8_t *base, uint64_t bytes, struct TrackerRun *runs,
                  uint32_t most, uint32_t *np);
 

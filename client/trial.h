@@ -5,8 +5,8 @@
 /* Which of two ways to do the same thing takes less time, learnt by taking the other one now and then.
  *
  * What the first turns of a way take says nothing of it: they pay for what the way before has left in the cache, and
- * leave their own for others to pay. Zeroing 64 KiB takes 0.67 us after turns that only looked at them, and 1.05 us after
- * one that zeroed them. So the other way is taken a few times in a row, and the last of them is timed. */
+ * leave their own for others to pay. Zeroing 64 KiB takes 0.67 us after turns that only looked at them, and 1.05 us
+ * after one that zeroed them. So the other way is taken a few times in a row, and the last of them is timed. */
 
 #include <stdbool.h>
 #include <stdint.h>

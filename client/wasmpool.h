@@ -371,9 +371,8 @@ typedef uint32_t wasmpool_allocation_index;
 #define WASMPOOL_NO_ALLOCATION UINT32_MAX
 
 /* A linear memory. An engine reads `base` and `current_length`; the rest is the allocator's. Bytes from current_length
- * up to the reservation and its guard are mapped and inaccessible, unless the request has explicit_bounds: a stray access
- * is SIGSEGV with SEGV_ACCERR.
- * (Wasmtime: Memory, VMMemoryDefinition) */
+ * up to the reservation and its guard are mapped and inaccessible, unless the request has explicit_bounds: a stray
+ * access is SIGSEGV with SEGV_ACCERR. (Wasmtime: Memory, VMMemoryDefinition) */
 struct wasmpool_memory {
     uint8_t *base;
     uint64_t current_length; /* bytes */
@@ -454,14 +453,14 @@ struct wasmpool_request {
     const struct wasmpool_code *code;       /* for each defined function; must live as long as the instance */
     /* What is exhausted is waited for until this moment of CLOCK_MONOTONIC, in nanoseconds; 0: not at all. Who waits is
      * served in order within the process, and fairly among the daemon's users and then among their connections; who
-     * holds one slot while it waits for the next one keeps it. LIMIT when the moment has come. Nor is a daemon that does
-     * not answer waited for beyond it, but for 10 ms at least: UNAVAILABLE. */
+     * holds one slot while it waits for the next one keeps it. LIMIT when the moment has come. Nor is a daemon that
+     * does not answer waited for beyond it, but for 10 ms at least: UNAVAILABLE. */
     uint64_t deadline_ns;
     /* The memories may be written in a way that the kernel does not tell of: see wasmpool_deallocate_memories. */
     bool pinned;
-    /* Generated code compares each address with current_length before it uses it, and no guard is needed: what lies beyond
-     * may be accessible then. Memories are opened in larger steps, by as much as others of the module have grown to, and
-     * memory.grow is seldom a system call. (Wasmtime: explicit bounds checks, where memory_guard_size is 0) */
+    /* Generated code compares each address with current_length before it uses it, and no guard is needed: what lies
+     * beyond may be accessible then. Memories are opened in larger steps, by as much as others of the module have grown
+     * to, and memory.grow is seldom a system call. (Wasmtime: explicit bounds checks, where memory_guard_size is 0) */
     bool explicit_bounds;
 };
 
@@ -488,10 +487,10 @@ int wasmpool_allocate_memories(struct wasmpool *pool, const struct wasmpool_requ
 /* Give back every memory of the map and empty it. Infallible; on an empty map it does nothing. Nobody may use the
  * memories any more. (Wasmtime: deallocate_memories)
  *
- * The next one that has their slots finds its own contents. For memories of more than one wasm page that rests on what the
- * kernel tells of writes, which is: all that this process wrote through `base`, in whatever thread, signal handler or
- * system call. It is not told of writes through pages that were pinned before (buffers registered with io_uring, RDMA), by
- * other processes (ptrace(2), process_vm_writev(2)) or by children that share the memory and are no threads
+ * The next one that has their slots finds its own contents. For memories of more than one wasm page that rests on what
+ * the kernel tells of writes, which is: all that this process wrote through `base`, in whatever thread, signal handler
+ * or system call. It is not told of writes through pages that were pinned before (buffers registered with io_uring,
+ * RDMA), by other processes (ptrace(2), process_vm_writev(2)) or by children that share the memory and are no threads
  * (CLONE_VM without CLONE_THREAD): of memories that may be written so the request must say that they are `pinned`, and
  * then they are reset as a whole. */
 void wasmpool_deallocate_memories(struct wasmpool *pool, struct wasmpool_memories *memories);

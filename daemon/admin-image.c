@@ -22,7 +22,8 @@ struct ImageWalk {
     size_t n_slots; /* looked at */
     size_t n_names;
     struct ImageName names[ADMIN_IMAGE_ROWS_MAX]; /* of one client, by id */
-    Wasmpool__ResetUse resets[ADMIN_IMAGE_ROWS_MAX][LEASE_RESET_N], *reset_pointers[ADMIN_IMAGE_ROWS_MAX][LEASE_RESET_N];
+    Wasmpool__ResetUse resets[ADMIN_IMAGE_ROWS_MAX][LEASE_RESET_N];
+    Wasmpool__ResetUse *reset_pointers[ADMIN_IMAGE_ROWS_MAX][LEASE_RESET_N];
 };
 
 static int image_compare(const struct Image *image, uid_t uid, const uint8_t *hash) {

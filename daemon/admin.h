@@ -8,8 +8,8 @@
  *     +------------------------------------------------------------------------------------^
  *
  * What waits for room in the socket is the request: it is answered anew when there is some. Of the requests only
- * SetLimit changes anything, which it does once. The same way a List that looked at many slots and found no row goes on in the next turn of the loop, with
- * its cursor moved: one turn never takes long. */
+ * SetLimit changes anything, which it does once. The same way a List that looked at many slots and found no row goes on
+ * in the next turn of the loop, with its cursor moved: one turn never takes long. */
 
 #include "daemon/link.h"
 #include "daemon/server.h"

@@ -2,13 +2,13 @@
 #ifndef DAEMON_CGROUP_H
 #define DAEMON_CGROUP_H
 
-/* Cgroups with memory limits that clients' processes are in. The pages of a slab are charged to the cgroup of the process
- * that touched them first, and the kernel cannot reclaim them without swap: a worker whose idle slots fill its cgroup is
- * killed there, while the host as a whole is not short of memory, and its PSI says nothing.
+/* Cgroups with memory limits that clients' processes are in. The pages of a slab are charged to the cgroup of the
+ * process that touched them first, and the kernel cannot reclaim them without swap: a worker whose idle slots fill its
+ * cgroup is killed there, while the host as a whole is not short of memory, and its PSI says nothing.
  *
  * A process' own cgroup and all above it count, each for itself: any of them may have the limit that matters. Source:
- * Documentation/admin-guide/cgroup-v2.rst, "Memory Interface Files" and "Memory Ownership"; cgroups(7). Where the memory
- * controller is in a version 1 hierarchy, its files by their older names are read. */
+ * Documentation/admin-guide/cgroup-v2.rst, "Memory Interface Files" and "Memory Ownership"; cgroups(7). Where the
+ * memory controller is in a version 1 hierarchy, its files by their older names are read. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -50,8 +50,8 @@ struct CgroupUse {
 /* Find the hierarchy in a file like /proc/self/mounts. */
 void cgroups_init(struct Cgroups *cgroups, const char *mounts);
 
-/* The cgroup that a file like /proc/PID/cgroup names, with one more reference. NULL: it is the root, or one that we do not
- * see, or there is no room or memory. */
+/* The cgroup that a file like /proc/PID/cgroup names, with one more reference. NULL: it is the root, or one that we do
+ * not see, or there is no room or memory. */
 struct Cgroup *cgroup_ref(struct Cgroups *cgroups, const char *file);
 /* NULL is fine; returns NULL. */
 struct Cgroup *cgroup_unref(struct Cgroups *cgroups, struct Cgroup *cgroup);

@@ -377,7 +377,8 @@ int client_want_quietly(struct Client *client, uint32_t slab_id, struct Error *e
     ask = want_unmet(slab, &waits);
     if (ask && waits)
         want_wait(slab);
-    else if (ask && !client->pool->is_awaited[slab->shape.kind] && !want_check_bytes(client, 0, NULL) && grant_slots(slab, ask))
+    else if (ask && !client->pool->is_awaited[slab->shape.kind] && !want_check_bytes(client, 0, NULL) &&
+             grant_slots(slab, ask))
         want_wake(client);
     return 0;
 }

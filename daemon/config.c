@@ -12,8 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Descriptors that are neither a connection's nor a slab's nor an image's: standard streams, loop, signals, listeners and their locks,
- * the reserve, administration, and memfds on their way out. */
+/* Descriptors that are neither a connection's nor a slab's nor an image's: standard streams, loop, signals, listeners
+ * and their locks, the reserve, administration, and memfds on their way out. */
 #define CONFIG_FDS_OWN 48
 #define CONFIG_IMAGES_PART 8 /* of the rest, images may take one of so many */
 #define CONFIG_FDS_PER_CONNECTION 3 /* socket, pidfd, lease table */

@@ -90,8 +90,8 @@ int config_read_file(struct Config *config, const char *path, struct Error *erro
 /* What must hold between settings. 0 or ERROR_INVALID. */
 int config_check(const struct Config *config, struct Error *error);
 
-/* Make connections, images and slabs fit into `fds_max` file descriptors, and derive slabs_max where it is 0. Returns true when
- * something that was configured had to be lowered. */
+/* Make connections, images and slabs fit into `fds_max` file descriptors, and derive slabs_max where it is 0. Returns
+ * true when something that was configured had to be lowered. */
 bool config_fit_fds(struct Config *config, uint64_t fds_max);
 
 /* In the form of the file. */

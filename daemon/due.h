@@ -2,8 +2,8 @@
 #ifndef DAEMON_DUE_H
 #define DAEMON_DUE_H
 
-/* How many slots each client is due, by what it has and by what its slabs that wait are short of: users share by weight, and
- * a user's clients equally (share.h). */
+/* How many slots each client is due, by what it has and by what its slabs that wait are short of: users share by
+ * weight, and a user's clients equally (share.h). */
 
 #include "daemon/client.h"
 #include "daemon/slab.h"

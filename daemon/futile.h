@@ -2,10 +2,10 @@
 #ifndef DAEMON_FUTILE_H
 #define DAEMON_FUTILE_H
 
-/* Who has looked in vain for idle slots to take back, while those that wait are served: nobody need look there again. One
- * look is not enough to say so, as who wants slots of a shape leaves its own of that shape alone; those are looked at by
- * whoever looks next. So two looks, by different clients or for different shapes, have seen everything, and one client
- * that waits with hundreds of slabs costs what a client with one does. */
+/* Who has looked in vain for idle slots to take back, while those that wait are served: nobody need look there again.
+ * One look is not enough to say so, as who wants slots of a shape leaves its own of that shape alone; those are looked
+ * at by whoever looks next. So two looks, by different clients or for different shapes, have seen everything, and one
+ * client that waits with hundreds of slabs costs what a client with one does. */
 
 #include "daemon/client.h"
 #include "daemon/slab.h"

@@ -2,9 +2,9 @@
 #ifndef DAEMON_GAUGE_H
 #define DAEMON_GAUGE_H
 
-/* Gauges: what each slab that has a memfd was seen to hold, and when it was looked at. They stand side by side, apart from
- * their slabs: what is gone through every second must not touch pages of its own for each of thousands of connections
- * that do nothing. A page that was not touched for a second can cost microseconds. */
+/* Gauges: what each slab that has a memfd was seen to hold, and when it was looked at. They stand side by side, apart
+ * from their slabs: what is gone through every second must not touch pages of its own for each of thousands of
+ * connections that do nothing. A page that was not touched for a second can cost microseconds. */
 
 #include <stddef.h>
 #include <stdint.h>

@@ -138,7 +138,8 @@ int grant_trim(struct Slab *slab, uint32_t slot) {
 static void grant_again(struct Slab *slab, uint32_t slot) {
     struct Client *client = slab->client;
 
-    if (client->state != CLIENT_CONNECTED || client->pool->is_awaited[slab->shape.kind] || !grant_room(slab) || !grant_slot(slab, slot))
+    if (client->state != CLIENT_CONNECTED || client->pool->is_awaited[slab->shape.kind] || !grant_room(slab) ||
+        !grant_slot(slab, slot))
         return;
     atomic_fetch_add(&client->table->header.futex, 1);
 }

@@ -22,8 +22,8 @@ int grant_revoke(struct Slab *slab, uint32_t slot);
 /* Ask for a busy slot. 0 or LEASE_E_LOST. */
 int grant_recall(struct Slab *slab, uint32_t slot);
 
-/* Give an idle slot's pages back to the kernel: revoke it, punch it off the loop, and grant it again once it is empty, if
- * its client is still connected and there is room then. 0, or LEASE_E_LOST when it is not idle any more. */
+/* Give an idle slot's pages back to the kernel: revoke it, punch it off the loop, and grant it again once it is empty,
+ * if its client is still connected and there is room then. 0, or LEASE_E_LOST when it is not idle any more. */
 int grant_trim(struct Slab *slab, uint32_t slot);
 
 /* Take back every idle slot of the slab, and punch it. Returns how many. */

@@ -2,7 +2,8 @@
 #ifndef DAEMON_IMAGE_ROOM_H
 #define DAEMON_IMAGE_ROOM_H
 
-/* Room for images: what bounds how many there are and how large, of the pool and of a user, and which go for another. */
+/* Room for images: what bounds how many there are and how large, of the pool and of a user, and which go for another.
+ */
 
 #include "daemon/image.h"
 

@@ -75,8 +75,9 @@ struct Images {
 int image_find(struct Client *client, const uint8_t hash[static HASH_BYTES], uint64_t bytes, uint64_t now_ms,
                const struct ImageUse **usep, struct Error *error);
 
-/* One for the client to fill; it has one at a time. Others are evicted for it where that makes room enough. Errors: ERROR_INVALID (bytes), ERROR_LIMIT (image_bytes_max, images_max, images_filling,
- * fds_max, image_ids, fds), ERROR_HOST, -ENOMEM. */
+/* One for the client to fill; it has one at a time. Others are evicted for it where that makes room enough. Errors:
+ * ERROR_INVALID (bytes), ERROR_LIMIT (image_bytes_max, images_max, images_filling, fds_max, image_ids, fds),
+ * ERROR_HOST, -ENOMEM. */
 int image_create(struct Client *client, uint64_t bytes, struct Image **imagep, struct Error *error);
 
 /* It is filled: queue it. ERROR_LIMIT if it took too long and has made room for another, ERROR_PROTOCOL if the client

@@ -51,8 +51,8 @@ int listener_open(struct Listener *listener, uv_loop_t *loop, const struct Liste
 /* Descriptors may have become free. Cheap when it is not paused. */
 void listener_resume(struct Listener *listener);
 
-/* Remove the socket, unless it was given, and the lock file. Idempotent. The handle's memory stays in use until the loop
- * has run. */
+/* Remove the socket, unless it was given, and the lock file. Idempotent. The handle's memory stays in use until the
+ * loop has run. */
 void listener_close(struct Listener *listener);
 
 #endif

@@ -35,7 +35,8 @@ int pool_reserve_share(struct Pool *pool) {
     size_t n = pool->n_shares ? 2 * pool->n_shares : 16;
     struct Share *shares;
 
-    /* Of users there is one already for a client that is about to come; those with images alone are beyond the clients. */
+    /* Of users there is one already for a client that is about to come; those with images alone are beyond the clients.
+     */
     if (pool->n_clients < pool->n_shares && pool->n_users <= pool->n_shares)
         return 0;
     shares = realloc(pool->shares, n * sizeof(*shares));

@@ -4,8 +4,8 @@
 
 /* The pool: the totals that all clients share, and everyone who draws on them.
  *
- * The core (pool, user, client, slab, image, gauge, quota, grant, share, want, trim, cgroup, pressure, reclaim) knows no
- * socket, no loop and no clock: it is given arguments and returns outcomes. Whoever drives it has one thread for it.
+ * The core (pool, user, client, slab, image, gauge, quota, grant, share, want, trim, cgroup, pressure, reclaim) knows
+ * no socket, no loop and no clock: it is given arguments and returns outcomes. Whoever drives it has one thread for it.
  * Ownership: Pool > User (by reference) and Client > Slab; User > Image.
  */
 

@@ -3,9 +3,9 @@
 #define DAEMON_RECLAIM_H
 
 /* Memory on its way back to the kernel: slabs whose client is gone, punched whole, so that it returns even if a stray
- * child still maps them, single slots that have pages and are nobody's, and images. Punching takes time with the pages there
- * are, which is for the client to choose: the driver steals the list, runs it in another thread, and finishes it on its
- * own. But a few pages are punched sooner than a thread is woken: those it may run itself, once it has answered
+ * child still maps them, single slots that have pages and are nobody's, and images. Punching takes time with the pages
+ * there are, which is for the client to choose: the driver steals the list, runs it in another thread, and finishes it
+ * on its own. But a few pages are punched sooner than a thread is woken: those it may run itself, once it has answered
  * everyone. A slot is not granted while it is being cleaned. */
 
 #include "daemon/pool.h"

@@ -5,8 +5,8 @@
 /* The daemon as a whole: one loop, the pool, two listeners, and who is connected to them.
  *
  * It sleeps unless somebody says something, waits for slots (then it looks again soon), or is to be watched (watch.h).
- * SIGTERM and SIGINT end it: nothing more is granted, answers that wait for room are given a moment, and what is granted
- * is left as it is, since processes are using it. SIGHUP reads the configuration again. */
+ * SIGTERM and SIGINT end it: nothing more is granted, answers that wait for room are given a moment, and what is
+ * granted is left as it is, since processes are using it. SIGHUP reads the configuration again. */
 
 #include "daemon/config.h"
 #include "daemon/listener.h"
@@ -57,8 +57,8 @@ struct Server {
     struct Notify notify;
 };
 
-/* Listen with this configuration, whose quotas are stolen. 0, or a positive ErrorCode or negative errno with `error`, and nothing is left
- * behind. argc and argv must stay. */
+/* Listen with this configuration, whose quotas are stolen. 0, or a positive ErrorCode or negative errno with `error`,
+ * and nothing is left behind. argc and argv must stay. */
 int server_open(struct Server *server, struct Config *config, int argc, char **argv, struct Error *error);
 
 /* Serve until a signal ends it, and close everything. */

@@ -12,10 +12,11 @@ struct Level {
 
 typedef bool (*ShareBefore)(const struct Share *shares, const struct Level *level, uint64_t a, uint64_t b);
 
-/* Split first and multiplied then, so that neither product leaves 64 bits: the one is at most slots, the other less than
- * weight * SHARE_WEIGHT_MAX. */
+/* Split first and multiplied then, so that neither product leaves 64 bits: the one is at most slots, the other less
+ * than weight * SHARE_WEIGHT_MAX. */
 static uint64_t level_whole(const struct Level *level, const struct Share *share) {
-    return share->weight * (level->slots / level->weight) + share->weight * (level->slots % level->weight) / level->weight;
+    return share->weight * (level->slots / level->weight) +
+           share->weight * (level->slots % level->weight) / level->weight;
 }
 
 static uint64_t level_fraction(const struct Level *level, const struct Share *share) {

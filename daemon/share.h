@@ -2,9 +2,9 @@
 #ifndef DAEMON_SHARE_H
 #define DAEMON_SHARE_H
 
-/* Fair shares: how many of `total` slots each of several claimants is due, by weight. Weighted max-min fairness in whole
- * slots: nobody is due more than it demands, and what one does not demand is divided among the others by weight. Pure
- * arithmetic, exact for any input.
+/* Fair shares: how many of `total` slots each of several claimants is due, by weight. Weighted max-min fairness in
+ * whole slots: nobody is due more than it demands, and what one does not demand is divided among the others by weight.
+ * Pure arithmetic, exact for any input.
  *
  * The fractions are dealt out whole: everyone is due its exact share rounded down or up (never more than one slot away
  * from it), and all shares add up to the total or to the whole demand, whichever is less. Of those whose demand is not

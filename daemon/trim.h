@@ -15,9 +15,9 @@
 #define TRIM_GLANCE_MAX (1 << 17) /* and of which trim_warm reads the age: 8 MiB of tables at most */
 #define TRIM_BATCH_MAX 1024        /* slots that one call of trim_warm trims */
 
-/* Trim slots that have been idle for the pool's idle_trim_ms. Each slab with pages is looked at once in that time, so that
- * idle ones cost little: a slot is trimmed after one to two times of it. Goes on where the last call stopped. `now_ms` is
- * of CLOCK_MONOTONIC, as what the tables say is. Returns how many slots were trimmed. */
+/* Trim slots that have been idle for the pool's idle_trim_ms. Each slab with pages is looked at once in that time, so
+ * that idle ones cost little: a slot is trimmed after one to two times of it. Goes on where the last call stopped.
+ * `now_ms` is of CLOCK_MONOTONIC, as what the tables say is. Returns how many slots were trimmed. */
 uint64_t trim_idle(struct Pool *pool, uint64_t now_ms);
 
 typedef bool (*TrimFilter)(const struct Client *client, const void *data);

@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* How long who waited has to wake up to what it was granted, and take it, before it is somebody else's turn: a processor
- * that many want is had within some scheduling periods. */
+/* How long who waited has to wake up to what it was granted, and take it, before it is somebody else's turn: a
+ * processor that many want is had within some scheduling periods. */
 #define WANT_FRESH_MS 100
 #define WANT_TRIES_MAX 64 /* a slot that is taken and released all the time is neither idle nor busy for long */
 
@@ -140,8 +140,8 @@ static bool want_is_of_other_shape(const struct Slab *slab, const void *data) {
 }
 
 /* And what was granted to who waits is not taken back before he has woken up to it: not at all within his share, and
- * beyond it, as the only slot is while somebody without any waits, for some time. Else several that wait rob each other of
- * it, and none is ever served. */
+ * beyond it, as the only slot is while somebody without any waits, for some time. Else several that wait rob each other
+ * of it, and none is ever served. */
 static bool want_may_lose(const struct ColdestSlot *slot, const struct Slab *wanting, bool within_share) {
     const struct Slab *slab = slot->slab;
     bool waits;
@@ -273,8 +273,8 @@ static uint32_t want_recall_of(struct Client *client, const struct Slab *wanting
     return n;
 }
 
-/* Of how many slots each may be asked this time: those that it has beyond what it is due, and unless `again` has not been
- * asked for before. */
+/* Of how many slots each may be asked this time: those that it has beyond what it is due, and unless `again` has not
+ * been asked for before. */
 static void want_count_recallable(struct Pool *pool, enum Kind kind, bool again) {
     for (struct Client *client = pool->clients; client; client = client->next) {
         uint64_t excess = due_excess(client, kind), asked = again ? 0 : client->recalled[kind];

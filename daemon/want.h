@@ -18,8 +18,8 @@
  * Where the bound that is reached is a user's or a connection's own quota, only that user's or connection's slots count.
  * Shares are of users first, by weight, and then of a user's connections, equally (share.h).
  *
- * While somebody waits for the pool's slots, who does not wait gets what it is due, and no more. What was granted to who
- * waited is its own for some time, so that those that wait take turns and do not rob each other.
+ * While somebody waits for the pool's slots, who does not wait gets what it is due, and no more. What was granted to
+ * who waited is its own for some time, so that those that wait take turns and do not rob each other.
  *
  * A revoked slot's pages are on their way back to the kernel when its capacity is granted elsewhere: that other slot is
  * empty by itself. */
@@ -30,8 +30,8 @@
  * does the target say that somebody waits? */
 uint32_t want_unmet(const struct Slab *slab, bool *waitsp);
 
-/* Are the pool, the client's user and the client below their resident_bytes_max? 0 or ERROR_LIMIT, which says that `ask`
- * bytes were asked for: how many they will be is not known. */
+/* Are the pool, the client's user and the client below their resident_bytes_max? 0 or ERROR_LIMIT, which says that
+ * `ask` bytes were asked for: how many they will be is not known. */
 int want_check_bytes(const struct Client *client, uint64_t ask, struct Error *error);
 
 /* Grant up to `ask` slots of the slab now, also by revoking. Returns how many; 0: *error says what is exhausted, who is
@@ -47,8 +47,8 @@ void want_forget(struct Slab *slab);
 void want_wake(struct Client *client);
 
 /* Grant what can be granted to those that wait, in turn, and recall for the rest. To be called while pool->served is
- * false. And, `again`, on a timer while pool->wants is not NULL: a client may have been stopped before it could say that
- * a slot came back, and of slots that were recalled some may be held for long: then as many more are. */
+ * false. And, `again`, on a timer while pool->wants is not NULL: a client may have been stopped before it could say
+ * that a slot came back, and of slots that were recalled some may be held for long: then as many more are. */
 void want_serve(struct Pool *pool, bool again);
 
 #endif

@@ -2,8 +2,8 @@
 #ifndef DAEMON_WATCH_H
 #define DAEMON_WATCH_H
 
-/* What the daemon looks at although nobody says anything: how much memory slabs hold, what idle slots should give back of
- * it, sessions of which no event tells, and listeners that had no descriptor left.
+/* What the daemon looks at although nobody says anything: how much memory slabs hold, what idle slots should give back
+ * of it, sessions of which no event tells, and listeners that had no descriptor left.
  *
  * That happens in ticks, while there is a slab that can be written to, or anything is granted or waits: every second,
  * more often while a worker's cgroup comes close to its limit, and less and less often when nothing changes. Pressure
@@ -34,7 +34,8 @@ struct Watch {
     uint64_t logged_ms;
 };
 
-/* Within a server whose loop and pool are there. What the kernel has no support for is said in the server's features. */
+/* Within a server whose loop and pool are there. What the kernel has no support for is said in the server's features.
+ */
 void watch_open(struct Watch *watch, struct Server *server);
 
 /* Close its handles. */

@@ -19,9 +19,9 @@ int memfd_new(const char *name, uint64_t bytes, int *fdp);
 /* The same, sealed SHRINK|GROW only, to be filled by a peer and then frozen. */
 int memfd_new_open(const char *name, uint64_t bytes, int *fdp);
 
-/* Seal it against writes for ever, with WRITE|SEAL. A peer may have added seals before us: only what is there in the end
- * counts. 0, MEMFD_E_BUSY, MEMFD_E_SEALS (a seal of the peer's keeps ours out), or a negative errno. Waits for pages that
- * are pinned, up to 170 ms: not for an event loop. */
+/* Seal it against writes for ever, with WRITE|SEAL. A peer may have added seals before us: only what is there in the
+ * end counts. 0, MEMFD_E_BUSY, MEMFD_E_SEALS (a seal of the peer's keeps ours out), or a negative errno. Waits for
+ * pages that are pinned, up to 170 ms: not for an event loop. */
 int memfd_freeze(int fd);
 
 /* RLIMIT_FSIZE: the bytes that a memfd of this process may have, for messages. */
@@ -42,8 +42,8 @@ int memfd_punch(int fd, uint64_t offset, uint64_t bytes);
 /* Does the range have pages? A range without any reads as zero. 1, 0 or a negative errno. */
 int memfd_has_pages(int fd, uint64_t offset, uint64_t bytes);
 
-/* Bytes of pages in a range, those in swap included: by cachestat(2), or on kernels without it by walking at most `extents_max` extents, in
- * which case *wholep tells whether the walk was complete. 0 or negative errno. */
+/* Bytes of pages in a range, those in swap included: by cachestat(2), or on kernels without it by walking at most
+ * `extents_max` extents, in which case *wholep tells whether the walk was complete. 0 or negative errno. */
 int memfd_resident(int fd, uint64_t offset, uint64_t bytes, unsigned extents_max, uint64_t *residentp, bool *wholep);
 
 #endif

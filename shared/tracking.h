@@ -2,8 +2,8 @@
 #ifndef SHARED_TRACKING_H
 #define SHARED_TRACKING_H
 
-/* How a process learns which pages of its memories were written: see client/tracker.h. Its clients tell the daemon, which
- * tells people. */
+/* How a process learns which pages of its memories were written: see client/tracker.h. Its clients tell the daemon,
+ * which tells people. */
 
 #include <stdint.h>
 

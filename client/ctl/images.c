@@ -57,10 +57,10 @@ static json_t *images_resets_json(const Wasmpool__ImageRow *row) {
 static json_t *images_row_json(const Wasmpool__ImageRow *row) {
     char hash[HASH_TEXT_BYTES];
 
-    return json_pack("{ss sI sI sI sI sI sI so}", "hash", hash_format(hash, row->hash.data), "uid", (json_int_t)row->uid,
-                     "bytes", (json_int_t)row->bytes, "resident_bytes", (json_int_t)row->resident_bytes, "users",
-                     (json_int_t)row->users, "hits", (json_int_t)row->hits, "idle_ms", (json_int_t)row->idle_ms, "resets",
-                     images_resets_json(row));
+    return json_pack("{ss sI sI sI sI sI sI so}", "hash", hash_format(hash, row->hash.data), "uid",
+                     (json_int_t)row->uid, "bytes", (json_int_t)row->bytes, "resident_bytes",
+                     (json_int_t)row->resident_bytes, "users", (json_int_t)row->users, "hits", (json_int_t)row->hits,
+                     "idle_ms", (json_int_t)row->idle_ms, "resets", images_resets_json(row));
 }
 
 /* Rows may be NULL: for people. */

@@ -69,7 +69,7 @@ static void status_print_trackings(const Wasmpool__StatusReport *report) {
         const Wasmpool__TrackingUse *use = report->trackings[i];
 
         if (use->tracking)
-            printf("%-12s %s, %" PRIu64 " connections: %s\n", i ? "" : "tracking", tracker_way_name(use->tracking->way),
+            printf("%-12s %s: %" PRIu64 " (%s)\n", i ? "" : "tracking", tracker_way_name(use->tracking->way),
                    use->connections, text_clean(why, use->tracking->why));
     }
 }

@@ -121,8 +121,8 @@ static const char *user_name(char buffer[TEXT_BYTES], uint32_t uid) {
 }
 
 static void user_print_head(void) {
-    printf("%6s %-12s %6s %11s %14s %14s %14s %16s %8s %8s %16s\n", "UID", "NAME", "WEIGHT", "CONNECTIONS", "MEMORIES", "TABLES",
-           "INSTANCES", "RESIDENT", "FDS", "IMAGES", "IMAGE BYTES");
+    printf("%6s %-12s %6s %11s %14s %14s %14s %16s %8s %8s %16s\n", "UID", "NAME", "WEIGHT", "CONNECTIONS", "MEMORIES",
+           "TABLES", "INSTANCES", "RESIDENT", "FDS", "IMAGES", "IMAGE BYTES");
 }
 
 static void user_print_row(const Wasmpool__UserRow *row) {
@@ -142,8 +142,9 @@ static json_t *user_row_json(const Wasmpool__UserRow *row) {
     char name[TEXT_BYTES];
 
     return json_pack("{sI ss sI sI sI so sI sI sI sI sI sI sI sI}", "uid", (json_int_t)row->uid, "name",
-                     user_name(name, row->uid), "weight", number_json(row->weight), "connections", number_json(row->connections),
-                     "connections_max", number_json(row->connections_max), "kinds", kinds_json(&kinds),
+                     user_name(name, row->uid), "weight", number_json(row->weight), "connections",
+                     number_json(row->connections), "connections_max", number_json(row->connections_max), "kinds",
+                     kinds_json(&kinds),
                      "resident_bytes", number_json(row->resident_bytes), "resident_bytes_max",
                      number_json(row->resident_bytes_max), "fds", number_json(row->fds), "fds_max",
                      number_json(row->fds_max), "images", number_json(row->images), "images_max",
@@ -198,8 +199,8 @@ static struct UsageKinds client_kinds(const Wasmpool__ClientRow *row) {
 }
 
 static void client_print_head(void) {
-    printf("%10s %8s %6s %-16s %14s %14s %14s %16s %8s %8s %8s %7s\n", "CONNECTION", "PID", "UID", "COMMAND", "MEMORIES",
-           "TABLES", "INSTANCES", "RESIDENT", "FDS", "IMAGES", "TRACKING", "WAITING");
+    printf("%10s %8s %6s %-16s %14s %14s %14s %16s %8s %8s %8s %7s\n", "CONNECTION", "PID", "UID", "COMMAND",
+           "MEMORIES", "TABLES", "INSTANCES", "RESIDENT", "FDS", "IMAGES", "TRACKING", "WAITING");
 }
 
 static void client_print_row(const Wasmpool__ClientRow *row) {
@@ -210,7 +211,8 @@ static void client_print_row(const Wasmpool__ClientRow *row) {
            text_clean(command, row->command));
     use_print(&kinds, size_text(resident, row->resident_bytes, row->resident_bytes_max),
               use_text(fds, row->fds, row->fds_max), use_text(images, row->images, row->images_max));
-    printf(" %8s %7" PRIu64 "%s\n", row->tracking ? tracker_way_name(row->tracking->way) : "-", row->waiting, row->disconnected ? " (disconnected)" : "");
+    printf(" %8s %7" PRIu64 "%s\n", row->tracking ? tracker_way_name(row->tracking->way) : "-", row->waiting,
+           row->disconnected ? " (disconnected)" : "");
 }
 
 /* null: it has not said. */
@@ -219,7 +221,8 @@ static json_t *client_tracking_json(const Wasmpool__ClientRow *row) {
 
     if (!row->tracking)
         return json_null();
-    return json_pack("{ss ss}", "way", tracker_way_name(row->tracking->way), "why", text_clean(why, row->tracking->why));
+    return json_pack("{ss ss}", "way", tracker_way_name(row->tracking->way), "why",
+                     text_clean(why, row->tracking->why));
 }
 
 static json_t *client_row_json(const Wasmpool__ClientRow *row) {
@@ -229,9 +232,9 @@ static json_t *client_row_json(const Wasmpool__ClientRow *row) {
     return json_pack("{sI sI sI ss sb so so sI sI sI sI sI sI sI}", "connection", number_json(row->connection), "pid",
                      (json_int_t)row->pid, "uid", (json_int_t)row->uid, "command", text_clean(command, row->command),
                      "disconnected", (int)row->disconnected, "kinds", kinds_json(&kinds), "tracking",
-                     client_tracking_json(row), "waiting",
-                     number_json(row->waiting), "resident_bytes", number_json(row->resident_bytes),
-                     "resident_bytes_max", number_json(row->resident_bytes_max), "fds", number_json(row->fds),
+                     client_tracking_json(row), "waiting", number_json(row->waiting), "resident_bytes",
+                     number_json(row->resident_bytes), "resident_bytes_max", number_json(row->resident_bytes_max),
+                     "fds", number_json(row->fds),
                      "fds_max", number_json(row->fds_max), "images", number_json(row->images), "images_max",
                      number_json(row->images_max));
 }

@@ -7,8 +7,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Connections that do nothing for some time, each with a slot that is idle and has a page: how much of a processor they cost the
- * daemon, and how much memory. Beside a daemon that has no connection. */
+/* Connections that do nothing for some time, each with a slot that is idle and has a page: how much of a processor they
+ * cost the daemon, and how much memory. Beside a daemon that has no connection. */
 
 #define IDLE_CONNECTIONS 1000
 #define IDLE_SETTLE_NS UINT64_C(16000000000) /* then the daemon has seen that nothing happens */

@@ -68,8 +68,8 @@ void echo_open(struct Echo *echo);
 void echo_trip(struct Echo *echo);
 void echo_close(struct Echo *echo);
 
-/* Keep a process that has one thread yet, and what comes of it (0: this thread), on the n-th of the processors that this
- * program was started on. Returns false when there are not so many. */
+/* Keep a process that has one thread yet, and what comes of it (0: this thread), on the n-th of the processors that
+ * this program was started on. Returns false when there are not so many. */
 bool experiment_pin(pid_t pid, unsigned n);
 void experiment_unpin(void);
 

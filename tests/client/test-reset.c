@@ -81,8 +81,8 @@ static void expect_announced(const struct Taken *taken, enum LeaseReset way, uin
     cr_expect_neq(lease_reset_ns(word), 0);
 }
 
-/* For `wasmpoolctl images`: which pages were found to be written, or looked at, and how long that took. Of a small one it
- * is told when it has been measured. */
+/* For `wasmpoolctl images`: which pages were found to be written, or looked at, and how long that took. Of a small one
+ * it is told when it has been measured. */
 Test(reset, says_how_it_was_done_what_it_found_and_how_long_it_took) {
     struct Fixture fixture;
     struct Taken slot;

@@ -195,7 +195,8 @@ static int reset_keeping(struct Case *all, uint64_t keep) {
         .image = all->image, .used = BYTES, .keep = keep, .planner = &all->planner, .initial = BYTES});
 }
 
-/* What may stay is counted in pages that there are, not in how large a memory is. (Reading all of it would make them.) */
+/* What may stay is counted in pages that there are, not in how large a memory is. (Reading all of it would make them.)
+ */
 Test(track, of_a_memory_larger_than_may_be_kept_goes_on_while_its_pages_fit) {
     struct Case all;
 

@@ -3,8 +3,8 @@
 
 #include <criterion/criterion.h>
 
-/* Have turns, of which the ways take so long after a turn of the same, and a third of it after one of the other. Returns
- * how many were of way 1. */
+/* Have turns, of which the ways take so long after a turn of the same, and a third of it after one of the other.
+ * Returns how many were of way 1. */
 static uint32_t have_turns(struct Trial *trial, uint32_t *turn, uint32_t n, const uint64_t ns[2]) {
     uint32_t of_one = 0;
     bool before = 0;

@@ -153,7 +153,8 @@ static void expect_promises(const struct Share *shares, size_t n, uint64_t total
         cr_assert(shares[i].due * reference.weight < exact + reference.weight &&
                       exact < (shares[i].due + (Wide)1) * reference.weight,
                   "seed %lu: %zu is due %lu, one slot or more from its part", seed, i, shares[i].due);
-        /* Had it one slot more, it would have at least as much by weight as anyone who has what it demands or rounded up. */
+        /* Had it one slot more, it would have at least as much by weight as anyone who has what it demands or rounded
+         * up. */
         for (size_t j = 0; j < n; j++)
             cr_assert(shares[j].due == 0 || (shares[i].due + (Wide)1) * shares[j].weight >
                                                 (shares[j].due - (Wide)1) * shares[i].weight,

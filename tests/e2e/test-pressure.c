@@ -124,7 +124,8 @@ static uint64_t host_stalled_us(void) {
     return total;
 }
 
-/* Reads a file over and over that is larger than its cgroup: the kernel reclaims all the time, and tasks wait for it. */
+/* Reads a file over and over that is larger than its cgroup: the kernel reclaims all the time, and tasks wait for it.
+ */
 static void thrash(void *argument) {
     static char buffer[1 << 16];
     struct Worker *worker = argument;

@@ -2,8 +2,8 @@
 #ifndef TESTS_STRESS_DEFECT_H
 #define TESTS_STRESS_DEFECT_H
 
-/* Defects of the reset of slots, which a test must notice: functions of the library with something left out, in front of
- * which the linker puts ours (--wrap). None unless one is planted. */
+/* Defects of the reset of slots, which a test must notice: functions of the library with something left out, in front
+ * of which the linker puts ours (--wrap). None unless one is planted. */
 
 #include "client/overlay.h"
 #include "client/reset.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 
 /* More threads than slots take, wait and release, while the table's owner revokes, recalls and grants under them. No
- * slot is held by two at once; who has a deadline has a slot or was there until it had passed; and in the end every slot
- * is idle, can be taken, and nobody waits. */
+ * slot is held by two at once; who has a deadline has a slot or was there until it had passed; and in the end every
+ * slot is idle, can be taken, and nobody waits. */
 
 #include "client/pool.h"
 #include "client/wasmpool.h"

@@ -138,7 +138,8 @@ static inline unsigned rig_count_lines(void) {
     return host_count_log(&rig.daemon, NULL, NULL);
 }
 
-/* How a client breaks the protocol, on a connection that it opens, and what the daemon says of it when it cuts it off. */
+/* How a client breaks the protocol, on a connection that it opens, and what the daemon says of it when it cuts it off.
+ */
 struct Violation {
     void (*commit)(struct Peer *peer);
     const char *says;
