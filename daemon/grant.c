@@ -53,11 +53,14 @@ static void grant_refund(struct Slab *slab, uint32_t slot) {
  * no more of this slot. */
 static bool grant_slot(struct Slab *slab, uint32_t slot) {
     struct SlotRecord *record = &slab->records[slot];
+    struct LeaseEntry *entry = slab_entry(slab, slot);
 
     if (record->granted || record->retired || !slab_slot_is_empty(slab, slot))
         return false;
     grant_charge(slab, slot);
-    if (!lease_grant(slab_entry(slab, slot), record->generation))
+    /* Not since then: what was before says nothing of the pages that it has. */
+    atomic_store_explicit(&entry->taken_ns, 0, memory_order_relaxed);
+    if (!lease_grant(entry, record->generation))
         return true;
     record->retired = 1;
     grant_refund(slab, slot);

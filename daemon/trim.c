@@ -93,17 +93,25 @@ struct TrimCandidate {
     uint64_t bytes;
 };
 
+/* In the order in which one call of trim_warm goes through the slots, from the pool's cursor on: of slab `slab` of those,
+ * slot `slot`. */
+struct TrimPlace {
+    uint32_t slab, slot;
+};
+
 /* One call of trim_warm. It reads of each slot how old it is (a glance: no call of the kernel), and counts the pages of
- * few (a look). Half of the looks go to the coldest; the rest, and what of the half is left, go round at the pool's
- * cursor. So the coldest of all are found however many others there are, and a client that says that its empty slots
- * are cold, or its full ones hot, puts nobody's pages out of reach. */
+ * few (a look). Half of the looks go to the coldest: to ages that they suffice for, and to a part of the next one. The
+ * rest, and what of the half is left, go round at the pool's cursor. So the coldest of all are found however many
+ * others there are, and a client that says that its empty slots are cold, or its full ones hot, puts nobody's pages out
+ * of reach. */
 struct TrimScan {
     struct Pool *pool;
     const struct TrimAsk *ask;
     uint64_t now_ms;
     uint32_t first, n_slabs; /* gauges glanced at: so many, from the cursor on */
     uint32_t ages[TRIM_AGES];
-    unsigned cold; /* this old and older, up to TRIM_AGES: they are looked at first */
+    unsigned cold;         /* this old and older, up to TRIM_AGES, are looked at first; then those of the age before, */
+    struct TrimPlace part; /* up to here */
     size_t n, n_looks;
     struct TrimCandidate candidates[TRIM_SCAN_MAX];
 };
@@ -130,9 +138,11 @@ static bool trim_may(const struct Slab *slab, uint32_t slot) {
     return record->granted ? trim_is_idle(slab, slot) : !record->cleaning && !record->retired;
 }
 
-/* Slots that were never granted, and times to come, are of no age: they go round. */
+/* Slots that were never granted, or not taken since, and times to come, are of no age: they go round. */
 static unsigned trim_slot_age(const struct TrimScan *scan, const struct Slab *slab, uint32_t slot) {
-    return slab->records[slot].granted ? trim_age(trim_taken_ms(slab, slot), scan->now_ms) : UINT32_MAX;
+    uint64_t taken_ms = slab->records[slot].granted ? trim_taken_ms(slab, slot) : 0;
+
+    return taken_ms ? trim_age(taken_ms, scan->now_ms) : UINT32_MAX;
 }
 
 static struct Slab *trim_slab(const struct TrimScan *scan, uint32_t i) {
@@ -153,6 +163,7 @@ static void trim_glance(struct TrimScan *scan) {
         if (!slab)
             continue;
         slab_measure(slab);
+        n_glances++;
         for (uint32_t i = 0; slab->resident_bytes && i < slab->shape.count; i++, n_glances++) {
             unsigned age = trim_may(slab, i) ? trim_slot_age(scan, slab, i) : UINT32_MAX;
 
@@ -170,54 +181,76 @@ static unsigned trim_cold(const struct TrimScan *scan) {
     return cold;
 }
 
-/* Look at the slots from `from` to before `to` that are cold, or at the others. Returns where it stopped. */
-static uint32_t trim_look(struct TrimScan *scan, struct Slab *slab, bool cold, uint32_t from, uint32_t to) {
-    for (uint32_t i = from; i < to; i++) {
-        unsigned age = trim_slot_age(scan, slab, i);
-        uint64_t bytes;
+enum TrimSweep { TRIM_COLD, TRIM_PART, TRIM_REST };
 
-        if (!trim_may(slab, i) || (age < TRIM_AGES && age >= scan->cold) != cold)
-            continue;
-        if (scan->n_looks == TRIM_SCAN_MAX)
-            return i;
-        scan->n_looks++;
-        bytes = trim_slot_bytes(slab, i);
-        if (bytes)
-            scan->candidates[scan->n++] = (struct TrimCandidate){slab, i, age, bytes};
-    }
-    return to;
-}
+static bool trim_is_looked_at(const struct TrimScan *scan, enum TrimSweep sweep, const struct Slab *slab,
+                              struct TrimPlace place) {
+    unsigned age = trim_slot_age(scan, slab, place.slot);
+    bool is_cold = age < TRIM_AGES && age >= scan->cold, is_part = scan->cold && age == scan->cold - 1;
 
-static void trim_look_at_coldest(struct TrimScan *scan) {
-    for (uint32_t i = 0; i < scan->n_slabs; i++) {
-        struct Slab *slab = trim_slab(scan, i);
-
-        if (slab && slab->resident_bytes)
-            trim_look(scan, slab, true, 0, slab->shape.count);
+    switch (sweep) {
+    case TRIM_COLD:
+        return is_cold;
+    case TRIM_PART:
+        return is_part;
+    default:
+        return !is_cold && !(is_part && (place.slab < scan->part.slab ||
+                                         (place.slab == scan->part.slab && place.slot < scan->part.slot)));
     }
 }
 
-/* Ends with the slots of the first slab that lie before the cursor. */
-static void trim_look_around(struct TrimScan *scan) {
-    struct Pool *pool = scan->pool;
-    uint32_t start = pool->warm_slot;
+static void trim_look(struct TrimScan *scan, struct Slab *slab, uint32_t slot) {
+    uint64_t bytes = trim_slot_bytes(slab, slot);
 
-    for (uint32_t i = 0; i <= scan->n_slabs; i++) {
-        struct Slab *slab = trim_slab(scan, i % scan->n_slabs);
-        uint32_t from = i ? 0 : start, to, stopped;
+    scan->n_looks++;
+    if (bytes)
+        scan->candidates[scan->n++] = (struct TrimCandidate){slab, slot, trim_slot_age(scan, slab, slot), bytes};
+}
+
+/* Look at slots until there were `most` looks. Begins with the first slab's from the cursor on, and ends with those
+ * before it. Returns where it stopped. */
+static struct TrimPlace trim_sweep(struct TrimScan *scan, enum TrimSweep sweep, size_t most) {
+    uint32_t start = scan->pool->warm_slot;
+    struct TrimPlace place = {0};
+
+    for (; place.slab <= scan->n_slabs; place.slab++) {
+        struct Slab *slab = trim_slab(scan, place.slab % scan->n_slabs);
+        bool is_last = place.slab == scan->n_slabs;
 
         if (!slab || !slab->resident_bytes)
             continue;
-        to = i < scan->n_slabs || start > slab->shape.count ? slab->shape.count : start;
-        stopped = trim_look(scan, slab, false, from, to);
-        if (stopped < to) {
-            pool->warm_cursor = (uint32_t)(((uint64_t)scan->first + i % scan->n_slabs) % pool->gauges.n);
-            pool->warm_slot = stopped;
-            return;
+        for (place.slot = place.slab ? 0 : start; place.slot < slab->shape.count; place.slot++) {
+            if (is_last && place.slot == start)
+                break;
+            if (!trim_may(slab, place.slot) || !trim_is_looked_at(scan, sweep, slab, place))
+                continue;
+            if (scan->n_looks == most)
+                return place;
+            trim_look(scan, slab, place.slot);
         }
     }
-    pool->warm_cursor = (uint32_t)(((uint64_t)scan->first + scan->n_slabs) % pool->gauges.n);
-    pool->warm_slot = 0;
+    return place;
+}
+
+/* A table that changes between glance and look can have more cold slots than were counted: then all go round. */
+static void trim_look_at_coldest(struct TrimScan *scan) {
+    trim_sweep(scan, TRIM_COLD, TRIM_SCAN_MAX / 2);
+    if (scan->n_looks < TRIM_SCAN_MAX / 2) {
+        scan->part = trim_sweep(scan, TRIM_PART, TRIM_SCAN_MAX / 2);
+    } else {
+        scan->cold = TRIM_AGES;
+        scan->part = (struct TrimPlace){0};
+    }
+}
+
+static void trim_look_around(struct TrimScan *scan) {
+    struct TrimPlace end = trim_sweep(scan, TRIM_REST, TRIM_SCAN_MAX);
+    struct Pool *pool = scan->pool;
+    bool is_through = end.slab > scan->n_slabs;
+
+    pool->warm_cursor =
+        (uint32_t)(((uint64_t)scan->first + (is_through ? scan->n_slabs : end.slab % scan->n_slabs)) % pool->gauges.n);
+    pool->warm_slot = is_through ? 0 : end.slot;
 }
 
 static void trim_gather(struct TrimScan *scan) {

@@ -7,13 +7,14 @@
  * (memfd_resident). For how long it was not used is what the table says of when it was taken last: who lies there keeps
  * or loses none but its own pages, and under pressure it keeps nothing by it.
  *
- * Nothing here looks at more than TRIM_SCAN_MAX slots at a time: what is left to be done is done in the next turns. */
+ * Nothing here counts the pages of more than TRIM_SCAN_MAX slots at a time: what is left to be done is done in the next
+ * turns. */
 
 #include "daemon/pool.h"
 
-#define TRIM_SCAN_MAX 4096         /* slots that one call looks at: the loop is held up for some milliseconds at most */
-#define TRIM_GLANCE_MAX (1 << 17) /* and of which trim_warm reads the age: 8 MiB of tables at most */
-#define TRIM_BATCH_MAX 1024        /* slots that one call of trim_warm trims */
+#define TRIM_SCAN_MAX 4096        /* slots that one call looks at: the loop is held up for some milliseconds at most */
+#define TRIM_GLANCE_MAX (1 << 17) /* slots whose age one call of trim_warm reads: 8 MiB of tables at most */
+#define TRIM_BATCH_MAX 1024       /* slots that one call of trim_warm trims */
 
 /* Trim slots that have been idle for the pool's idle_trim_ms. Each slab with pages is looked at once in that time, so
  * that idle ones cost little: a slot is trimmed after one to two times of it. Goes on where the last call stopped.
@@ -36,7 +37,7 @@ struct TrimAsk {
 
 /* Trim idle slots that have pages, and those with pages that were never granted, until about as much is on its way back
  * as is asked for: the coldest first, by how often the time since they were taken doubles, and of equally cold ones the
- * largest. Of TRIM_GLANCE_MAX slots the coldest are looked at, and as many others in turn. Returns the bytes; fewer
+ * largest. Half of its looks go to the coldest of TRIM_GLANCE_MAX slots, the others go round. Returns the bytes; fewer
  * than asked for when there are no more, or no more were looked at: the next call goes on where this one stopped. */
 uint64_t trim_warm(struct Pool *pool, const struct TrimAsk *ask, uint64_t now_ms);
 

@@ -130,3 +130,18 @@ Test(grant, a_word_of_another_generation_is_not_collected) {
     cr_expect_eq(slab->n_granted, 1, "a lie was refunded");
     core_pool_deinit(&pool);
 }
+
+/* Its pages are gone: how long ago it was taken before says nothing of what is done with it from now on. */
+Test(grant, of_a_slot_begins_with_a_slot_that_was_not_taken) {
+    struct Client *client;
+    struct Slab *slab;
+    struct Pool pool;
+
+    core_pool_init(&pool);
+    client = core_client(&pool, 1);
+    slab = core_slab(client, KIND_MEMORY, 1, 0);
+    atomic_store(&slab_entry(slab, 0)->taken_ns, 4711);
+    expect_eq(grant_slots(slab, 1), 1);
+    expect_eq(atomic_load(&slab_entry(slab, 0)->taken_ns), 0);
+    core_pool_deinit(&pool);
+}

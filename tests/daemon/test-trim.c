@@ -257,6 +257,8 @@ TrimTest(under_pressure_looks_at_so_many_slots_in_a_call) {
     expect_eq(bytes, 3 * PAGE);
 }
 
+static uint32_t turned;
+
 /* All of its slots granted, and taken last at that time. */
 static struct Slab *granted_slab_of(uid_t uid, uint32_t slots, uint64_t taken_ms) {
     struct Slab *slab = core_slab(core_client(&pool, uid), KIND_TABLE, slots, 0);
@@ -287,7 +289,7 @@ TrimTest(under_pressure_finds_the_coldest_of_all) {
 
 /* Slots that are looked at for nothing: idle, and without pages. The slab has one, in a busy slot, or none would be. */
 static void waste_looks(uint32_t looks) {
-    struct Slab *slab = granted_slab_of(1, looks + 1, 0);
+    struct Slab *slab = granted_slab_of(1, looks + 1, 1);
 
     fill(slab, looks, 1);
     core_take(slab, looks);
@@ -310,16 +312,87 @@ TrimTest(under_pressure_goes_on_in_the_middle_of_a_slab) {
     core_reclaim(&pool);
 }
 
-/* More than half of the looks are worth: then all go round, and the next call comes to what this one did not. */
+/* More than half of the looks are worth: the other half goes round all the same, and comes to every slot. */
 TrimTest(under_pressure_is_not_kept_busy_with_cold_slots_that_are_empty) {
+    uint64_t bytes = 0;
     struct Slab *slab;
 
     pool.limits.total_tables = 2 * SHAPE_SLOTS_MAX;
     waste_looks(SHAPE_SLOTS_MAX - 1);
     slab = granted_slab_of(2, SHAPE_SLOTS_MAX, 99990);
     fill(slab, SHAPE_SLOTS_MAX - 1, 1);
-    expect_eq(trim_bytes(PAGE), 0);
-    expect_eq(trim_bytes(PAGE), PAGE);
+    for (int i = 0; i < 3; i++)
+        bytes += trim_bytes(PAGE);
+    expect_eq(bytes, PAGE);
     expect_eq(generation_of(slab, SHAPE_SLOTS_MAX - 1), 1);
+    core_reclaim(&pool);
+}
+
+/* As many as half of the looks do not suffice for: still no hotter one goes for them. */
+TrimTest(under_pressure_takes_some_of_the_coldest_where_they_are_many) {
+    struct Slab *hot, *cold;
+
+    pool.limits.total_tables = 2 * SHAPE_SLOTS_MAX;
+    hot = granted_slab_of(1, SHAPE_SLOTS_MAX, 99990);
+    cold = granted_slab_of(2, TRIM_SCAN_MAX / 2 + 1, 1000);
+    for (uint32_t i = 0; i < hot->shape.count; i++)
+        fill(hot, i, 1);
+    for (uint32_t i = 0; i < cold->shape.count; i++)
+        fill(cold, i, 1);
+    expect_eq(trim_bytes(16 * PAGE), 16 * PAGE);
+    for (uint32_t i = 0; i < hot->shape.count; i++)
+        cr_assert_eq(generation_of(hot, i), 0, "slot %u was trimmed, which is hot", i);
+    core_reclaim(&pool);
+}
+
+/* They have no pages, and are not said to be colder than others that have. */
+TrimTest(under_pressure_does_not_look_for_slots_that_were_not_taken_since_they_were_granted) {
+    struct Slab *slab;
+
+    pool.limits.total_tables = 2 * SHAPE_SLOTS_MAX;
+    slab = granted_slab_of(1, SHAPE_SLOTS_MAX, 0);
+    fill(slab, 0, 1);
+    core_take(slab, 0);
+    slab = granted_slab_of(2, SHAPE_SLOTS_MAX, 99990);
+    for (uint32_t i = 0; i < slab->shape.count; i++)
+        fill(slab, i, 1);
+    set_taken(slab, 4000, 1000);
+    expect_eq(trim_bytes(PAGE), PAGE);
+    expect_eq(generation_of(slab, 4000), 1);
+    core_reclaim(&pool);
+}
+
+/* Between the glance and the looks its owner says that all of its slots are cold. */
+static bool turn_cold(const struct Client *client, const void *data) {
+    const struct Slab *slab = data;
+
+    (void)client;
+    if (++turned > pool.gauges.n)
+        for (uint32_t i = 0; i < slab->shape.count; i++)
+            set_taken((struct Slab *)slab, i, 1);
+    return true;
+}
+
+TrimTest(under_pressure_is_not_kept_busy_by_who_changes_its_mind) {
+    struct Slab *liar, *slab;
+    uint64_t bytes = 0;
+
+    pool.limits.total_tables = 2 * SHAPE_SLOTS_MAX;
+    liar = granted_slab_of(1, SHAPE_SLOTS_MAX, 200000);
+    fill(liar, 0, 1);
+    core_take(liar, 0);
+    slab = granted_slab_of(2, 16, 1000);
+    for (uint32_t i = 0; i < 16; i++)
+        fill(slab, i, 1);
+    for (int i = 0; i < 4; i++) {
+        const struct TrimAsk ask = {
+            .why = TRIM_HOST, .bytes = 16 * PAGE, .keep_bytes = TRIM_KEEP_ALL, .belongs = turn_cold, .data = liar};
+
+        turned = 0;
+        for (uint32_t s = 0; s < liar->shape.count; s++)
+            set_taken(liar, s, 200000);
+        bytes += trim_warm(&pool, &ask, 100000);
+    }
+    expect_eq(bytes, 16 * PAGE);
     core_reclaim(&pool);
 }
