@@ -98,7 +98,9 @@ static int reset_existing(struct Taken *taken, const struct ResetAsk *ask, uint6
 
     track_forget(taken->slot->track);
     r = reset_existing_to(taken, ask, keep ? reset_extents(taken, ask->image, 0, ask->used, &left) : -ENOSPC);
-    slot_announce_reset(taken->entry, LEASE_RESET_EXTENTS, (keep - left) / host_page(), clock_now_ns() - start_ns);
+    slot_announce_reset(taken->entry, LEASE_RESET_EXTENTS,
+                        taken->slot->provenance == PROVENANCE_CLEAN ? (keep - left) / host_page() : 0,
+                        clock_now_ns() - start_ns);
     return r;
 }
 

@@ -4,6 +4,7 @@
 #include "daemon/client.h"
 #include "daemon/slab.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #define ADMIN_FEATURES_MAX 16
@@ -75,19 +76,30 @@ struct StatusTracking {
     Wasmpool__Tracking tracking;
 };
 
+#define STATUS_TRACKINGS_MAX (TRACKER_WAYS + 1) /* and those that are unknown */
+
+/* One client's text is not said to be another's reason. */
+static void status_add_tracking(struct StatusTracking *body, const struct ClientTracking *tracking) {
+    if (!body->use.connections++)
+        body->tracking.why = (char *)tracking->why;
+    else if (strcmp(body->tracking.why, tracking->why))
+        body->tracking.why = (char *)"for several reasons, see clients";
+}
+
 /* By way, of all connections that said one. */
 static size_t status_fill_trackings(struct StatusTracking *bodies, Wasmpool__TrackingUse **uses,
                                     const struct Pool *pool) {
     size_t n = 0;
 
-    for (uint32_t way = 0; way < TRACKER_WAYS; way++) {
+    for (uint32_t way = 0; way < STATUS_TRACKINGS_MAX; way++) {
         struct StatusTracking *body = &bodies[n];
 
         wasmpool__tracking_use__init(&body->use);
         wasmpool__tracking__init(&body->tracking);
         for (const struct Client *client = pool->clients; client; client = client->next)
-            if (client->tracking.said && client->tracking.way == way && !body->use.connections++)
-                body->tracking.why = (char *)client->tracking.why;
+            if (client->tracking.said &&
+                (client->tracking.way < TRACKER_WAYS ? client->tracking.way : TRACKER_WAYS) == way)
+                status_add_tracking(body, &client->tracking);
         body->tracking.way = way;
         body->use.tracking = &body->tracking;
         uses[n] = &body->use;
@@ -105,8 +117,8 @@ bool admin_status(struct Admin *admin, const WireMessage *request) {
     Wasmpool__KindUse uses[3], *use_pointers[3];
     Wasmpool__Feature features[ADMIN_FEATURES_MAX], *feature_pointers[ADMIN_FEATURES_MAX];
     Wasmpool__TrimUse trims[TRIM_WHY_N], *trim_pointers[TRIM_WHY_N];
-    struct StatusTracking trackings[TRACKER_WAYS];
-    Wasmpool__TrackingUse *tracking_pointers[TRACKER_WAYS];
+    struct StatusTracking trackings[STATUS_TRACKINGS_MAX];
+    Wasmpool__TrackingUse *tracking_pointers[STATUS_TRACKINGS_MAX];
 
     pool_measure(&server->pool);
     status_fill_pool(&report, &server->pool);

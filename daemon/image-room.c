@@ -97,7 +97,7 @@ static void image_bounds_init(struct ImageBound bounds[static IMAGE_BOUNDS_N], s
                                     &user->image_bytes, bytes, n_bytes};
 }
 
-/* Nobody's images go only where that makes room enough; the user's own before others'. */
+/* Nobody's images go only where that makes room enough. First the user's own, as far as its own bounds ask for it. */
 int images_make_room(struct User *user, uint64_t bytes, struct Error *error) {
     struct ImageBound bounds[IMAGE_BOUNDS_N];
     struct Pool *pool = user->pool;

@@ -24,8 +24,8 @@ static inline uint64_t image_user_bound(uint64_t quota, uint64_t max) {
  * 0 or ERROR_LIMIT (image_bytes_max, images_max, either of the user, fds_max of the user). */
 int images_make_room(struct User *user, uint64_t bytes, struct Error *error);
 
-/* Drop one: that has been FILLING for too long, or the one that was used least recently of those without users; of one
- * user's, unless that is NULL. False: none. */
+/* Drop one image: one that has been FILLING for too long, or else the one without users that was used least recently; of
+ * one user's, unless that is NULL. False: none. */
 bool images_evict(struct Pool *pool, const struct User *user);
 
 /* After the bounds were lowered: drop what is beyond them and has no users. */

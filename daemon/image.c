@@ -218,7 +218,7 @@ static int image_check_bytes(const struct Pool *pool, uint64_t bytes, struct Err
 }
 
 static int client_admit_image(const struct Client *client, struct Error *error) {
-    if (client->filling)
+    if (client->filling || client->overdue_image)
         return error_limit(error, ERROR_LIMIT, "images_filling", 1, 1, 1, "this connection fills one already");
     if (!quota_room(client->quota.fds_max, client->n_fds))
         return error_limit(error, ERROR_LIMIT, "fds_max of the connection", client->quota.fds_max, client->n_fds, 1,

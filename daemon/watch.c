@@ -151,7 +151,7 @@ static void watch_on_tick(uv_timer_t *timer) {
     watch_tick_in(watch, watch_pause_ms(watch, quiet, pressure_ms));
 }
 
-/* A slab has a gauge as long as its client can write to it, whether anything of it is granted or not. */
+/* An open slab has a gauge: its client can write to it, whether anything of it is granted or not. */
 static bool watch_wants_tick(const struct Watch *watch) {
     const struct Server *server = watch->server;
     const struct Pool *pool = &server->pool;

@@ -17,7 +17,7 @@ enum TrackerWay {
 
 #define TRACKING_WHY_BYTES 96 /* with its NUL */
 
-/* The words of `wasmpoolctl images`. */
+/* The words of `wasmpoolctl clients` and `status`. */
 static inline const char *tracker_way_name(uint32_t way) {
     static const char *const names[TRACKER_WAYS] = {"none", "scan", "count"};
 

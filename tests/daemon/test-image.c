@@ -657,6 +657,7 @@ static void expect_room_in_time(uid_t uid, void (*shorten)(struct Pool *pool, st
         pool.now_ms++;
         release(other, create(other, BYTES)->id);
         cr_expect_null(slow->filling);
+        refuses(slow, PAGE, ERROR_LIMIT, "images_filling");
         expect_eq(i ? image_seal(slow, id, hash, &error) : image_release(slow, id, &error), i ? ERROR_LIMIT : 0);
         expect_eq(image_seal(slow, id, hash, &error), ERROR_PROTOCOL);
         expect_eq(image_release(slow, id, &error), ERROR_PROTOCOL);

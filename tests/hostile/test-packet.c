@@ -468,6 +468,10 @@ Test(packet, that_says_nonsense_of_its_client_shows_it_fit_for_a_terminal) {
     expect_eq(count(output, expected), TELLERS);
     expect_eq(count(output, "\"way\": \"unknown\""), TELLERS);
     free(output);
+    arguments[3] = "status";
+    expect_eq(host_run(arguments, 0, &output, NULL), 0);
+    expect_says(output, "\"unknown\": {\n      \"connections\": 70");
+    free(output);
     told[1] = true;
     expect_eq(host_join(pid), 0);
     rig_expect_sound();
