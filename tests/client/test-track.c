@@ -90,11 +90,21 @@ Test(track, writes_back_what_is_hot_by_its_image) {
     case_close(&all);
 }
 
-/* Where the count of faults stands still nothing is looked up. */
+/* Another reset that finds the same pages written. Has the process had no fault meanwhile? */
+static bool reset_still(struct Case *all) {
+    uint64_t count = all->taken.slot->track->count;
+
+    base_of(all)[15 * PAGE] = base_of(all)[50 * PAGE] = 1;
+    expect_eq(reset(all, all->image, BYTES), 0);
+    return tracker_count() == count;
+}
+
+/* Where the count of faults stands still nothing is looked up. It may move for other reasons: not each time. */
 Test(track, costs_no_look_where_nothing_became_hot) {
     struct Case all;
     uint64_t scan_ns;
-    int fd, other, nothing;
+    int fd, other, nothing, tries = 0;
+    bool still;
 
     if (!case_open(&all))
         return;
@@ -103,14 +113,17 @@ Test(track, costs_no_look_where_nothing_became_hot) {
         case_close(&all);
         return;
     }
-    warm(&all, all.image);
-    scan_ns = all.planner.scan_ns;
     fd = all.fixture.pool->tracker.pagemap_fd;
     other = dup(fd);
     nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    cr_assert_eq(dup3(nothing, fd, O_CLOEXEC), fd);
-    base_of(&all)[15 * PAGE] = base_of(&all)[50 * PAGE] = 1;
-    expect_eq(reset(&all, all.image, BYTES), 0);
+    do {
+        cr_assert_eq(dup3(other, fd, O_CLOEXEC), fd);
+        warm(&all, all.image);
+        scan_ns = all.planner.scan_ns;
+        cr_assert_eq(dup3(nothing, fd, O_CLOEXEC), fd);
+        still = reset_still(&all);
+    } while (!still && tries++ < 100);
+    cr_assert(still, "the process always has faults");
     expect_eq(all.taken.slot->track->armed, BYTES); /* a look would have failed, and been noticed */
     expect_eq(all.planner.scan_ns, scan_ns);
     expect_image(&all);
