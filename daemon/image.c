@@ -176,6 +176,14 @@ int image_find(struct Client *client, const uint8_t hash[static HASH_BYTES], uin
     return 0;
 }
 
+/* Is it the image that had to go before it was filled? Whoever filled it has heard of that, one way or the other. */
+static bool client_settle_overdue(struct Client *client, uint32_t id) {
+    if (!id || id != client->overdue_image)
+        return false;
+    client->overdue_image = 0;
+    return true;
+}
+
 int image_release(struct Client *client, uint32_t id, struct Error *error) {
     struct ImageUse **place = &client->image_uses;
 
@@ -183,10 +191,8 @@ int image_release(struct Client *client, uint32_t id, struct Error *error) {
         image_free(client->filling);
         return 0;
     }
-    if (id && id == client->overdue_image) {
-        client->overdue_image = 0;
+    if (client_settle_overdue(client, id))
         return 0;
-    }
     while (*place && (*place)->id != id)
         place = &(*place)->next;
     if (!*place)
@@ -296,10 +302,8 @@ int image_create(struct Client *client, uint64_t bytes, struct Image **imagep, s
 int image_seal(struct Client *client, uint32_t id, const uint8_t hash[static HASH_BYTES], struct Error *error) {
     struct Image *image = client->filling, **place = &client->pool->images.waiting;
 
-    if (id && id == client->overdue_image) {
-        client->overdue_image = 0;
+    if (client_settle_overdue(client, id))
         return error_set(error, ERROR_LIMIT, "filling image %" PRIu32 " took too long: others needed the room", id);
-    }
     if (!image || image->id != id || image->state != IMAGE_FILLING)
         return error_set(error, ERROR_PROTOCOL, "there is no image %" PRIu32 " to seal", id);
     memcpy(image->hash, hash, HASH_BYTES);

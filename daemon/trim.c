@@ -89,7 +89,7 @@ uint64_t trim_idle(struct Pool *pool, uint64_t now_ms) {
 struct TrimCandidate {
     struct Slab *slab;
     uint32_t slot;
-    unsigned age; /* how often the time since it was taken doubles; UINT_MAX if that lies in the future */
+    unsigned age; /* how often the time since it was taken doubles; UINT32_MAX: none, see trim_slot_age */
     uint64_t bytes;
 };
 

@@ -144,8 +144,7 @@ static json_t *user_row_json(const Wasmpool__UserRow *row) {
     return json_pack("{sI ss sI sI sI so sI sI sI sI sI sI sI sI}", "uid", (json_int_t)row->uid, "name",
                      user_name(name, row->uid), "weight", number_json(row->weight), "connections",
                      number_json(row->connections), "connections_max", number_json(row->connections_max), "kinds",
-                     kinds_json(&kinds),
-                     "resident_bytes", number_json(row->resident_bytes), "resident_bytes_max",
+                     kinds_json(&kinds), "resident_bytes", number_json(row->resident_bytes), "resident_bytes_max",
                      number_json(row->resident_bytes_max), "fds", number_json(row->fds), "fds_max",
                      number_json(row->fds_max), "images", number_json(row->images), "images_max",
                      number_json(row->images_max), "image_bytes", number_json(row->image_bytes), "image_bytes_max",
@@ -234,9 +233,8 @@ static json_t *client_row_json(const Wasmpool__ClientRow *row) {
                      "disconnected", (int)row->disconnected, "kinds", kinds_json(&kinds), "tracking",
                      client_tracking_json(row), "waiting", number_json(row->waiting), "resident_bytes",
                      number_json(row->resident_bytes), "resident_bytes_max", number_json(row->resident_bytes_max),
-                     "fds", number_json(row->fds),
-                     "fds_max", number_json(row->fds_max), "images", number_json(row->images), "images_max",
-                     number_json(row->images_max));
+                     "fds", number_json(row->fds), "fds_max", number_json(row->fds_max), "images",
+                     number_json(row->images), "images_max", number_json(row->images_max));
 }
 
 static void client_add_row(struct UsageOutput *output, const Wasmpool__ClientRow *row) {
